@@ -1,0 +1,1 @@
+"""Offline half: swap attention for WSM, fine-tune, evaluate, export a bundle."""

@@ -1,0 +1,1 @@
+"""Online half: serves a bundle over HTTP. Needs no torch on CPU."""

@@ -1,0 +1,264 @@
+"""The bundle: the contract between `model_export`, which writes it, and `service`, which reads it.
+
+A bundle is a folder with a `bundle.json`, one or more model files and a `golden.npz`. Its
+manifest names every file with its SHA-256; nothing else in the folder is ever opened.
+"""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.errors import InvalidBundle
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "bundle.json"
+GOLDEN_FILE = "golden.npz"
+
+Mixer = Literal["attention", "random-attention", "sm", "wsm"]
+Runtime = Literal["onnxruntime", "torchscript"]
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Vocabulary(_Frozen):
+    """Output labels, by id.
+
+    Attributes:
+        tokens: one string per output of the CTC head.
+        blank_id: the CTC blank.
+        word_delimiter: the token that stands between words.
+    """
+
+    tokens: tuple[str, ...]
+    blank_id: Annotated[int, Field(ge=0)]
+    word_delimiter: str
+
+    @model_validator(mode="after")
+    def _ids_exist(self) -> Self:
+        if self.blank_id >= len(self.tokens):
+            raise ValueError(f"blank_id {self.blank_id} is not below {len(self.tokens)} tokens")
+        if len(set(self.tokens)) != len(self.tokens):
+            raise ValueError("tokens repeat")
+        if self.word_delimiter not in self.tokens:
+            raise ValueError(f"word delimiter {self.word_delimiter!r} is not a token")
+        return self
+
+
+class TextNormalisation(_Frozen):
+    """What was done to the training text, so that references can be treated alike.
+
+    Attributes:
+        unicode_form: Unicode normal form.
+        lowercase: case was folded.
+        keep: characters kept beside letters; all others became spaces.
+    """
+
+    unicode_form: Literal["NFC", "NFKC"] = "NFC"
+    lowercase: bool = True
+    keep: str = "'"
+
+
+class LayerMixing(_Frozen):
+    """How one encoder layer mixes frames.
+
+    Attributes:
+        mixer: the kind of mixing.
+        window_frames: half window w of WSM; None for other mixers.
+    """
+
+    mixer: Mixer
+    window_frames: int | None = None
+
+
+class Streaming(_Frozen):
+    """The chunked form, if the bundle has one; frames unless said otherwise."""
+
+    file: str
+    chunk_frames: int
+    lookahead_frames: int
+
+
+class Variant(_Frozen):
+    """One model file.
+
+    Attributes:
+        file: name inside the bundle.
+        runtime: what runs it.
+        precision: arithmetic of the graph (not of the stored weights).
+        batch_invariant: logits do not depend on batch mates; otherwise run it at batch 1.
+    """
+
+    file: str
+    runtime: Runtime
+    precision: Precision
+    batch_invariant: bool
+
+
+class Provenance(_Frozen):
+    """Where the weights come from."""
+
+    base: str
+    base_licence: str
+    data: tuple[str, ...]
+    weights_licence: str
+    created_with: str
+
+
+class Measurement(_Frozen):
+    """An error rate measured on a test set; rates in percent."""
+
+    test_set: str
+    clips: int
+    audio_s: float
+    wer_percent: float
+    cer_percent: float
+    decoding: str
+    note: str = ""
+
+
+class Manifest(_Frozen):
+    """The content of `bundle.json`.
+
+    Attributes:
+        samples_per_frame: hop of the logits, in input samples.
+        receptive_field_samples: input samples that one frame's front end sees; shorter audio
+            is refused.
+        longest_single_pass_s: longer audio is cut into overlapping segments; None means no limit.
+        layers: mixing of every encoder layer, lowest first.
+        input_convention: how the waveform was prepared in training, for the reader.
+        files: SHA-256 by file name, for every file but the manifest.
+    """
+
+    schema_version: Literal[1]
+    name: str
+    languages: tuple[str, ...]
+    sample_rate_hz: Annotated[int, Field(gt=0)]
+    samples_per_frame: Annotated[int, Field(gt=0)]
+    receptive_field_samples: Annotated[int, Field(gt=0)]
+    longest_single_pass_s: Annotated[float, Field(gt=0)] | None
+    vocabulary: Vocabulary
+    text_normalisation: TextNormalisation
+    input_convention: str
+    layers: tuple[LayerMixing, ...]
+    streaming: Streaming | None = None
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+    files: dict[str, str]
+    provenance: Provenance
+    measurements: tuple[Measurement, ...] = ()
+
+    @model_validator(mode="after")
+    def _files_are_listed(self) -> Self:
+        for name in self.files:
+            if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
+                raise ValueError(f"file name {name!r} is not a plain name")
+        needed = {variant.file for variant in self.variants} | {GOLDEN_FILE}
+        if missing := sorted(needed - self.files.keys()):
+            raise ValueError(f"no digest for {', '.join(missing)}")
+        return self
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The self-test: a waveform `[samples]` and its logits `[frames, vocab]`, both float32."""
+
+    waveform: npt.NDArray[np.float32]
+    logits: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose digests were verified.
+
+    Attributes:
+        folder: where it lies.
+        manifest: the parsed `bundle.json`.
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    def path_of(self, file: str) -> Path:
+        """Path of a file that the manifest lists."""
+        if file not in self.manifest.files:
+            raise InvalidBundle(f"{file!r} is not listed in {self.folder / MANIFEST_FILE}")
+        return self.folder / file
+
+    def variants_for(self, runtime: Runtime) -> tuple[Variant, ...]:
+        """Variants that the runtime can load, in the manifest's order."""
+        return tuple(v for v in self.manifest.variants if v.runtime == runtime)
+
+    def golden(self) -> Golden:
+        """Read the self-test.
+
+        Raises:
+            InvalidBundle: the file is not a golden file of this vocabulary.
+        """
+        path = self.path_of(GOLDEN_FILE)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                waveform, logits = arrays["waveform"], arrays["logits"]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise InvalidBundle(f"{path} cannot be read: {error}") from error
+        vocabulary_size = len(self.manifest.vocabulary.tokens)
+        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != vocabulary_size:
+            raise InvalidBundle(
+                f"{path} holds waveform {waveform.shape} and logits {logits.shape}; "
+                f"expected [samples] and [frames, {vocabulary_size}]"
+            )
+        return Golden(waveform.astype(np.float32), logits.astype(np.float32))
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `bundle.json` without touching the other files.
+
+    Raises:
+        InvalidBundle: there is none, or it is not a manifest of this schema version.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidBundle(f"{folder} is not a bundle: {error}") from error
+    except ValidationError as error:
+        raise InvalidBundle(f"{path} is not a valid manifest: {_first_fault(error)}") from error
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and verify the digest of every file.
+
+    Raises:
+        InvalidBundle: the manifest is invalid, or a file is missing or damaged.
+    """
+    manifest = read_manifest(folder)
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise InvalidBundle(f"{path} is missing", found=None, limit=expected)
+        if (found := sha256_of(path)) != expected:
+            raise InvalidBundle(
+                f"{path} is damaged: SHA-256 is {found}, the manifest says {expected}",
+                found=found,
+                limit=expected,
+            )
+    return Bundle(folder, manifest)
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault: dict[str, Any] = dict(error.errors()[0])
+    place = ".".join(str(part) for part in fault["loc"]) or "document"
+    return f"{place}: {fault['msg']} ({error.error_count()} faults in all)"
