@@ -1,0 +1,84 @@
+# Everything a user or contributor runs; `make` alone lists it.
+#
+# PYTHON=...    the interpreter that makes the virtual environment (3.11 or newer)
+# VENV=...      where the virtual environment lies
+# PIP_ARGS=...  more arguments for pip, for instance another index
+# STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
+
+VENV ?= .venv
+PYTHON ?=
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+SERVE_STAMP := $(VENV)/.installed-serve
+DEV_STAMP := $(VENV)/.installed-dev
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install test bench check format clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+serve: $(SERVE_STAMP) ## install the service if needed (no torch) and run it on port 8000 (STT_PORT)
+	@echo "==> Starting the server; Ctrl-C stops it"
+	@$(BIN)/wsm-serve run
+
+install: $(DEV_STAMP) ## install everything: service, export (with torch) and developers' tools
+
+test: $(DEV_STAMP) ## install everything if needed and run all tests but the benchmarks
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(DEV_STAMP) ## run the benchmarks; they print what they measure
+	@echo "==> Running the benchmarks"
+	@$(BIN)/python -m pytest -m bench tests/benchmarks -s $(PYTEST_ARGS)
+
+check: $(DEV_STAMP) ## lint, formatting, types and the layering of modules
+	@echo "==> ruff check"
+	@$(BIN)/ruff check .
+	@echo "==> ruff format --check"
+	@$(BIN)/ruff format --check .
+	@echo "==> mypy"
+	@$(BIN)/mypy
+	@echo "==> lint-imports"
+	@$(BIN)/lint-imports
+
+format: $(DEV_STAMP) ## format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+clean: ## remove the virtual environment, caches and build outputs
+	rm -rf $(VENV) build dist *.egg-info .coverage
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find service model_export tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that its packages were installed after pyproject.toml last changed.
+$(SERVE_STAMP): pyproject.toml | $(BIN)/pip
+	@echo "==> Installing the service and what it runs on (no torch) into $(VENV)"
+	@$(PIP_INSTALL) --editable '.[cpu]'
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/pip
+	@echo "==> Installing service, export and developers' tools into $(VENV) (torch is large)"
+	@$(PIP_INSTALL) --editable '.[cpu,export,dev]'
+	@touch $@ $(SERVE_STAMP)
+
+# pip is the last thing `python -m venv` writes, so a half-made environment is made again.
+$(BIN)/pip:
+	@python=; \
+	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14); do \
+		if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "error: no Python 3.11 or newer found ($(or $(PYTHON),python3) is" \
+			"$$($(or $(PYTHON),python3) --version 2>&1 | head -n 1));" \
+			"install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "==> Making a virtual environment in $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo "error: $$python cannot make virtual environments;" \
+			"on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
