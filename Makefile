@@ -66,7 +66,7 @@ $(DEV_STAMP): pyproject.toml | $(BIN)/pip
 	@$(PIP_INSTALL) --editable '.[cpu,export,dev]'
 	@touch $@ $(SERVE_STAMP)
 
-# pip is the last thing `python -m venv` writes, so a half-made environment is made again.
+# pip is the last thing `python -m venv` writes, so a half-made environment is finished here.
 $(BIN)/pip:
 	@python=; \
 	for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14); do \
@@ -79,6 +79,6 @@ $(BIN)/pip:
 			"install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; \
 	fi; \
 	echo "==> Making a virtual environment in $(VENV) with $$($$python --version)"; \
-	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	$$python -m venv $(VENV) || { \
 		echo "error: $$python cannot make virtual environments;" \
 			"on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
