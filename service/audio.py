@@ -1,0 +1,147 @@
+"""Files to waveforms: mono float32 at 16 kHz.
+
+    file -> blocks [channels, samples] -> mean of the channels -> resampling -> waveform
+
+Everything streams, so that every cap holds while decoding: neither a forged header nor a few
+megabytes that unfold into hours of samples get further than the limits.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soxr
+
+from service.containers import Block, FloatArray, open_recording
+from service.errors import AudioTooLong, AudioTooShort, EmptyAudio, UnsupportedAudio
+
+Source = bytes | str | Path | BinaryIO
+
+SAMPLE_RATE_HZ = 16_000
+MAX_AMPLITUDE = 100.0  # full scale is 1; beyond this it is damage, or integers stored as floats
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """What decoding refuses.
+
+    Attributes:
+        max_duration_s: longest audio, in seconds.
+        max_channels: most channels.
+        min_rate_hz: lowest sample rate.
+        max_rate_hz: highest sample rate.
+        min_samples: fewest samples at 16 kHz; what a model needs for one frame.
+    """
+
+    max_duration_s: float = 7200.0
+    max_channels: int = 16
+    min_rate_hz: int = 4_000
+    max_rate_hz: int = 192_000
+    min_samples: int = 1
+
+
+DEFAULT_LIMITS = AudioLimits()
+
+
+def decode_audio(source: Source, limits: AudioLimits = DEFAULT_LIMITS) -> FloatArray:
+    """Decode a file into one waveform.
+
+    Args:
+        source: the file's bytes, its path, or a seekable binary file.
+        limits: what to refuse.
+
+    Returns:
+        `[samples]`, mono, 16 kHz, full scale 1.
+
+    Raises:
+        EmptyAudio: no bytes or no samples.
+        AudioTooShort: fewer samples than `limits.min_samples`.
+        AudioTooLong: more seconds than `limits.max_duration_s`.
+        TruncatedAudio: the stream ends before what its header promises, or breaks off.
+        UnsupportedAudio: not audio, or outside the other limits.
+        OSError: the path cannot be read.
+    """
+    if isinstance(source, bytes):
+        return _decode(io.BytesIO(source), limits)
+    if isinstance(source, str | Path):
+        with Path(source).open("rb") as file:
+            return _decode(file, limits)
+    return _decode(source, limits)
+
+
+def _decode(file: BinaryIO, limits: AudioLimits) -> FloatArray:
+    if file.seek(0, io.SEEK_END) == 0:
+        raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
+    decoded = bytearray()
+    with open_recording(file) as recording:
+        _check_duration(recording.promised_s or 0.0, limits)
+        for waveform in _resampled(_checked(recording.blocks, limits)):
+            decoded += waveform.tobytes()
+            _check_duration(len(decoded) / waveform.itemsize / SAMPLE_RATE_HZ, limits)
+    waveform = np.frombuffer(decoded, dtype=np.float32)
+    _check_samples(waveform.size, limits)
+    return waveform
+
+
+def _resampled(blocks: Iterator[Block]) -> Iterator[FloatArray]:
+    """Mono pieces at 16 kHz; the rate may change between blocks."""
+    for rate_hz, run in groupby(blocks, key=itemgetter(0)):
+        if rate_hz == SAMPLE_RATE_HZ:
+            yield from (block.mean(axis=0) for _, block in run)
+            continue
+        resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+        for _, block in run:
+            yield resampler.resample_chunk(block.mean(axis=0))
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+def _checked(blocks: Iterator[Block], limits: AudioLimits) -> Iterator[Block]:
+    for rate_hz, block in blocks:
+        _check_format(rate_hz, len(block), limits)
+        peak = float(np.abs(block).max(initial=0.0))
+        if not peak <= MAX_AMPLITUDE:  # NaN included
+            raise UnsupportedAudio(
+                f"samples reach {peak:g}; full scale is 1", found=str(peak), limit=MAX_AMPLITUDE
+            )
+        yield rate_hz, block
+
+
+def _check_format(rate_hz: int, channels: int, limits: AudioLimits) -> None:
+    if channels > limits.max_channels:
+        raise UnsupportedAudio(
+            f"{channels} channels are more than {limits.max_channels}",
+            found=channels,
+            limit=limits.max_channels,
+        )
+    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
+        lowest, highest = limits.min_rate_hz, limits.max_rate_hz
+        raise UnsupportedAudio(
+            f"a sample rate of {rate_hz} Hz is outside {lowest} to {highest} Hz",
+            found=rate_hz,
+            limit=lowest if rate_hz < lowest else highest,
+        )
+
+
+def _check_duration(duration_s: float, limits: AudioLimits) -> None:
+    if duration_s > limits.max_duration_s:
+        raise AudioTooLong(
+            f"{duration_s:.1f} s of audio are more than {limits.max_duration_s:g} s",
+            found=duration_s,
+            limit=limits.max_duration_s,
+        )
+
+
+def _check_samples(samples: int, limits: AudioLimits) -> None:
+    if samples == 0:
+        raise EmptyAudio("the file holds no samples", found=0, limit=limits.min_samples)
+    if samples < limits.min_samples:
+        raise AudioTooShort(
+            f"{samples} samples at 16 kHz are too few: the model needs {limits.min_samples}",
+            found=samples,
+            limit=limits.min_samples,
+        )
