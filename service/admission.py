@@ -98,7 +98,10 @@ class WaitingRoom:
         self._samples = Counter(dict.fromkeys(Lane, 0))
         self._audio_s_per_s = 1.0
         for lane in Lane:
+            metrics.queue_duration.labels(lane)
             self._publish(lane)
+        for rejection in Rejection:
+            metrics.rejected.labels(rejection)
 
     def check(self, samples: int, lane: Lane) -> None:
         """Refuse a request for which a lane has no room.

@@ -1,4 +1,4 @@
-"""Utterances in, logits out: the loop that batches, and the only caller of the model.
+"""Utterances in, logits out: the door for callers and the loop that batches.
 
 The loop waits without limit for a first utterance, then until a batch is full or its oldest member
 has waited long enough. A batch that is not full keeps growing while the model is busy; a full one
@@ -8,34 +8,20 @@ the running batch only.
 
 import asyncio
 import itertools
-import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import StrEnum
-from typing import TypeAlias
 
 from service.admission import BatchLimits, Inference, Rejection, Utterance, WaitingRoom
-from service.arrays import FloatArray, IntArray
+from service.arrays import FloatArray
 from service.backends.base import AcousticModel
-from service.errors import AudioTooLong, DeadlineExceeded, EmptyAudio, InferenceFailed, NotReady
+from service.errors import AudioTooLong, DeadlineExceeded, EmptyAudio, NotReady
 from service.metrics import Metrics
-from service.packing import (
-    Lane,
-    Pending,
-    choose_batch,
-    choose_lane,
-    is_full,
-    pad_waveforms,
-    padding_ratio,
-)
+from service.packing import Lane, Pending, choose_batch, choose_lane, is_full
+from service.runner import Padded, Runner
 
 __all__ = ["BatchLimits", "BatchReason", "Batcher", "Inference", "Lane"]
-
-logger = logging.getLogger(__name__)
-
-_Padded: TypeAlias = tuple[FloatArray, IntArray]
 
 
 class BatchReason(StrEnum):
@@ -65,20 +51,20 @@ class Batcher:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._model = model
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
         self._room = WaitingRoom(limits, metrics)
         self._changed = asyncio.Event()
         self._keys = itertools.count()
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="stt-inference")
+        self._runner = Runner(model, limits.sample_rate_hz, metrics, clock=clock)
         self._accepting = False
         self._loop_task: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._model_free_since_s = clock()
         self._batches_since_bulk = 0
-        self._initialise_labels()
+        for reason in BatchReason:
+            metrics.batches.labels(reason)
 
     @property
     def accepting(self) -> bool:
@@ -96,7 +82,7 @@ class Batcher:
         self._changed.set()
         if self._loop_task is not None:
             await asyncio.wait({self._loop_task})
-        self._threads.shutdown(wait=False)
+        self._runner.close()
 
     def check_room(self, samples: int, *, lane: Lane = Lane.BULK) -> None:
         """Refuse a request, before it is cut into segments, for which there is no room.
@@ -183,7 +169,7 @@ class Batcher:
     async def _serve(self) -> None:
         try:
             while batch := await self._next_batch():
-                padded = self._pad(batch)
+                padded = self._runner.pad(batch)
                 await self._model_is_free()
                 self._running = asyncio.create_task(self._run(batch, padded))
             await self._model_is_free()
@@ -237,63 +223,12 @@ class Batcher:
         self._metrics.batches.labels(reason).inc()
         return self._room.take(batch)
 
-    def _pad(self, batch: Sequence[Utterance]) -> asyncio.Future[_Padded]:
-        waveforms = [utterance.waveform for utterance in batch]
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads, pad_waveforms, waveforms)
-
-    async def _run(self, batch: Sequence[Utterance], padded: asyncio.Future[_Padded]) -> None:
-        await self._attempt(batch, padded)
+    async def _run(self, batch: Sequence[Utterance], padded: Padded) -> None:
+        started_s = self._clock()
+        await self._runner.run(batch, padded)
         self._running = None
         self._model_free_since_s = self._clock()
+        samples = sum(utterance.pending.samples for utterance in batch)
+        audio_s = samples / self._limits.sample_rate_hz
+        self._room.learn_rate(audio_s, self._model_free_since_s - started_s)
         self._changed.set()
-
-    async def _attempt(self, batch: Sequence[Utterance], padded: asyncio.Future[_Padded]) -> None:
-        try:
-            await self._infer(batch, await padded)
-        except Exception as error:
-            logger.exception("inference failed for a batch of %d", len(batch))
-            if len(batch) > 1:
-                for utterance in batch:
-                    await self._attempt([utterance], self._pad([utterance]))
-            elif not batch[0].answer.done():
-                failure = InferenceFailed("the model failed on this audio")
-                failure.__cause__ = error
-                batch[0].answer.set_exception(failure)
-
-    async def _infer(self, batch: Sequence[Utterance], padded: _Padded) -> None:
-        if all(utterance.answer.done() for utterance in batch):
-            return
-        started_s = self._clock()
-        loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._threads, self._logits_of_rows, *padded)
-        inference_s = self._clock() - started_s
-        self._observe([utterance.pending for utterance in batch], started_s, inference_s)
-        for utterance, logits in zip(batch, rows, strict=True):
-            if not utterance.answer.done():
-                queue_s = started_s - utterance.pending.arrived_s
-                utterance.answer.set_result(Inference(logits, queue_s, inference_s))
-
-    def _logits_of_rows(self, waveforms: FloatArray, lengths: IntArray) -> list[FloatArray]:
-        logits, frame_lengths = self._model.infer(waveforms, lengths)
-        rows = zip(logits, frame_lengths, strict=True)
-        return [row[:frames].copy() for row, frames in rows]
-
-    def _observe(self, batch: Sequence[Pending], started_s: float, inference_s: float) -> None:
-        samples = [one.samples for one in batch]
-        audio_s = sum(samples) / self._limits.sample_rate_hz
-        self._room.learn_rate(audio_s, inference_s)
-        self._metrics.inference_duration.observe(inference_s)
-        self._metrics.batch_size.observe(len(batch))
-        self._metrics.batch_audio_seconds.observe(audio_s)
-        self._metrics.batch_padding_ratio.observe(padding_ratio(samples))
-        for one in batch:
-            self._metrics.queue_duration.labels(one.lane).observe(started_s - one.arrived_s)
-
-    def _initialise_labels(self) -> None:
-        for reason in BatchReason:
-            self._metrics.batches.labels(reason)
-        for rejection in Rejection:
-            self._metrics.rejected.labels(rejection)
-        for lane in Lane:
-            self._metrics.queue_duration.labels(lane)
