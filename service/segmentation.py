@@ -29,7 +29,7 @@ class Segment:
 def split(
     samples: int, *, longest_samples: int | None, overlap_samples: int, samples_per_frame: int
 ) -> list[Segment]:
-    """Cut audio into the fewest segments, of equal length up to one frame.
+    """Cut audio into the fewest segments, equal in length up to rounding to frames.
 
     Args:
         samples: length of the audio.
