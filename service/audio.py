@@ -8,16 +8,19 @@ megabytes that unfold into hours of samples get further than the limits.
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
 import numpy as np
 import soxr
 
-from service.containers import Block, FloatArray, open_recording
+from service.arrays import FloatArray
+from service.containers import Block, open_recording
 from service.errors import AudioTooLong, AudioTooShort, EmptyAudio, UnsupportedAudio
 
 Source = bytes | str | Path | BinaryIO
@@ -48,12 +51,15 @@ class AudioLimits:
 DEFAULT_LIMITS = AudioLimits()
 
 
-def decode_audio(source: Source, limits: AudioLimits = DEFAULT_LIMITS) -> FloatArray:
+def decode_audio(
+    source: Source, limits: AudioLimits = DEFAULT_LIMITS, *, stop: Event | None = None
+) -> FloatArray:
     """Decode a file into one waveform.
 
     Args:
         source: the file's bytes, its path, or a seekable binary file.
         limits: what to refuse.
+        stop: set by another thread to end decoding early.
 
     Returns:
         `[samples]`, mono, 16 kHz, full scale 1.
@@ -64,23 +70,26 @@ def decode_audio(source: Source, limits: AudioLimits = DEFAULT_LIMITS) -> FloatA
         AudioTooLong: more seconds than `limits.max_duration_s`.
         TruncatedAudio: the stream ends before what its header promises, or breaks off.
         UnsupportedAudio: not audio, or outside the other limits.
+        CancelledError: `stop` was set.
         OSError: the path cannot be read.
     """
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), limits)
+        return _decode(io.BytesIO(source), limits, stop)
     if isinstance(source, str | Path):
         with Path(source).open("rb") as file:
-            return _decode(file, limits)
-    return _decode(source, limits)
+            return _decode(file, limits, stop)
+    return _decode(source, limits, stop)
 
 
-def _decode(file: BinaryIO, limits: AudioLimits) -> FloatArray:
+def _decode(file: BinaryIO, limits: AudioLimits, stop: Event | None) -> FloatArray:
     if file.seek(0, io.SEEK_END) == 0:
         raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
     decoded = bytearray()
     with open_recording(file) as recording:
         _check_duration(recording.promised_s or 0.0, limits)
         for waveform in _resampled(_checked(recording.blocks, limits)):
+            if stop is not None and stop.is_set():
+                raise CancelledError
             decoded += waveform.tobytes()
             _check_duration(len(decoded) / waveform.itemsize / SAMPLE_RATE_HZ, limits)
     waveform = np.frombuffer(decoded, dtype=np.float32)

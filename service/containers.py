@@ -15,12 +15,11 @@ from typing import BinaryIO
 import av
 import av.container
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
+from service.arrays import FloatArray
 from service.errors import TruncatedAudio, UnsupportedAudio
 
-FloatArray = npt.NDArray[np.float32]
 Block = tuple[int, FloatArray]  # rate in hertz, samples [channels, samples]
 
 CONTAINERS = "aac,aiff,amr,au,caf,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,ogg,w64,wav"
@@ -29,7 +28,7 @@ WAV_MAX_CHUNKS = 1000
 WAV_UNKNOWN_BYTES = 0x7FFF_F000  # 0, this or more stand for "until the end" in a WAV from a pipe
 
 # Containers whose header promises a length, and the seconds a codec's delay may take from it.
-PROMISE_TOLERANCE_S = {"flac": 0.001, "mov,mp4,m4a,3gp,3g2,mj2": 0.1}
+PROMISE_TOLERANCE_S = {"aiff": 0.001, "flac": 0.001, "mov,mp4,m4a,3gp,3g2,mj2": 0.1}
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,12 @@ def open_recording(file: BinaryIO) -> Iterator[Recording]:
             header promises, or cannot be decoded any further.
         UnsupportedAudio: not audio in a container and codec that we read.
     """
-    sound = _open_wav(file) if _is_wav_of_known_size(file) else None
-    file.seek(0)
-    if sound is None:
-        with _open_libav(file) as container:
-            yield _libav_recording(container)
-    else:
+    if _is_wav_of_known_size(file) and (sound := _open_wav(file)):
         with sound:
             yield Recording(sound.frames / sound.samplerate, _wav_blocks(sound))
+    else:
+        with _open_libav(file) as container:
+            yield _libav_recording(container)
 
 
 def _is_wav_of_known_size(file: BinaryIO) -> bool:
@@ -108,10 +105,11 @@ def _open_wav(file: BinaryIO) -> soundfile.SoundFile | None:
 def _wav_blocks(sound: soundfile.SoundFile) -> Iterator[Block]:
     frames = max(1, WAV_BLOCK_SAMPLES // sound.channels)
     while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-        yield sound.samplerate, block.T
+        yield sound.samplerate, np.ascontiguousarray(block.T)
 
 
 def _open_libav(file: BinaryIO) -> av.container.InputContainer:
+    file.seek(0)
     try:
         return av.open(
             file, "r", options={"format_whitelist": CONTAINERS}, metadata_errors="replace"

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from service.arrays import FloatArray
 from service.bundle import Vocabulary
-
-FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

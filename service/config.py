@@ -1,0 +1,118 @@
+"""Settings from the environment; nothing else in the package reads it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "STT_"
+PACKAGED_BUNDLE = Path(__file__).parent / "bundles" / "english"
+
+Positive = Annotated[int, Field(ge=1)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class InvalidSettings(Exception):
+    """A variable holds a value that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """How the service runs; each field is the variable of its name in capitals after `STT_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    bundle: Path = PACKAGED_BUNDLE
+    """Folder of the model bundle to serve."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the model runs; auto takes CUDA if the runtime offers it."""
+
+    runtime: Literal["onnxruntime", "torchscript"] = "onnxruntime"
+    """What runs the model; TorchScript archives hold code, so choose it for bundles you trust."""
+
+    threads: Positive | None = None
+    """CPU threads for one inference; unset leaves it to the runtime, which takes all cores. Fewer
+    leave room for decoding and for other processes, and make a single request slower."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """TCP port to listen on; 0 takes any free one."""
+
+    max_upload_bytes: Positive = 512 * 1024**2
+    """Largest request body, in bytes; what passes 1 MiB lies in the temporary folder meanwhile."""
+
+    max_audio_s: PositiveSeconds = 7200.0
+    """Longest audio of one request, in seconds; decoded, an hour takes 230 MB of memory."""
+
+    max_channels: Annotated[int, Field(ge=1, le=64)] = 16
+    """Most channels of a file; they are averaged into one."""
+
+    min_rate_hz: Annotated[int, Field(ge=1000)] = 4_000
+    """Lowest sample rate of a file, in hertz; telephone audio has 8000."""
+
+    max_rate_hz: Annotated[int, Field(ge=16_000)] = 192_000
+    """Highest sample rate of a file, in hertz."""
+
+    request_timeout_s: PositiveSeconds = 900.0
+    """Longest time from a request's first byte to its answer, in seconds; after it the answer is
+    504. Long files on slow machines need more; less frees a stuck client's place sooner."""
+
+    max_requests: Positive = 256
+    """Requests that may be received, decoded or waited for at once; more are answered 429. Each
+    holds up to 1 MiB of upload in memory and more on disk."""
+
+    decode_workers: Positive = 2
+    """Threads that decode audio and logits; more keep a fast device fed, and take cores from a
+    model that runs on CPU."""
+
+    max_batch_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 120.0
+    """Largest batch, in seconds of audio: its longest utterance times its size. More uses a fast
+    device better, and costs memory and the latency of whoever comes next."""
+
+    max_batch_size: Positive = 16
+    """Most utterances in a batch."""
+
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
+    """How long an utterance waits for company while the model is free, in milliseconds. More fills
+    batches under light load, and adds to every latency."""
+
+    max_queue: Positive = 256
+    """Utterances that may wait in each lane; more are answered 429."""
+
+    max_queue_audio_s: PositiveSeconds = 14_400.0
+    """Seconds of audio that may wait in each lane; more are answered 429. Waiting audio takes
+    64 kB of memory per second."""
+
+    shutdown_grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 25.0
+    """After SIGTERM, how long accepted requests may take to finish, in seconds; a few less than
+    whoever stops the process waits before it kills."""
+
+    log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
+    """Least severity of what is logged to standard error."""
+
+
+def load_settings(bundle: Path | None = None) -> Settings:
+    """Read the environment.
+
+    Args:
+        bundle: goes before `STT_BUNDLE`.
+
+    Raises:
+        InvalidSettings: naming each variable at fault, what it holds and what it may hold.
+    """
+    try:
+        return Settings() if bundle is None else Settings(bundle=bundle)
+    except ValidationError as error:
+        faults = [
+            f"{PREFIX}{str(fault['loc'][0]).upper()} is {fault['input']!r}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise InvalidSettings("; ".join(faults)) from error
