@@ -53,7 +53,7 @@ class OnnxModel:
         except _RUNTIME_ERRORS as error:
             raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
         if _PROVIDERS[device][0] not in self._session.get_providers():
-            raise InvalidBundle(f"{device} is not usable for {path.name}; is there a driver?")
+            raise InvalidBundle(f"{device} is offered but does not start; choose the device cpu")
         _check(path, self._session, vocabulary_size)
 
     def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
