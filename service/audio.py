@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import soxr
@@ -23,7 +23,7 @@ from service.arrays import FloatArray
 from service.containers import Block, open_recording
 from service.errors import AudioTooLong, AudioTooShort, EmptyAudio, UnsupportedAudio
 
-Source = bytes | str | Path | BinaryIO
+Source = bytes | str | Path | IO[bytes]
 
 SAMPLE_RATE_HZ = 16_000
 MAX_AMPLITUDE = 100.0  # full scale is 1; beyond this it is damage, or integers stored as floats
@@ -81,7 +81,7 @@ def decode_audio(
     return _decode(source, limits, stop)
 
 
-def _decode(file: BinaryIO, limits: AudioLimits, stop: Event | None) -> FloatArray:
+def _decode(file: IO[bytes], limits: AudioLimits, stop: Event | None) -> FloatArray:
     if file.seek(0, io.SEEK_END) == 0:
         raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
     decoded = bytearray()

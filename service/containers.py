@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import av
 import av.container
@@ -45,7 +45,7 @@ class Recording:
 
 
 @contextmanager
-def open_recording(file: BinaryIO) -> Iterator[Recording]:
+def open_recording(file: IO[bytes]) -> Iterator[Recording]:
     """Open a file for decoding.
 
     Args:
@@ -64,7 +64,7 @@ def open_recording(file: BinaryIO) -> Iterator[Recording]:
             yield _libav_recording(container)
 
 
-def _is_wav_of_known_size(file: BinaryIO) -> bool:
+def _is_wav_of_known_size(file: IO[bytes]) -> bool:
     """Walk the chunks up to the samples; refuse a file that is shorter than they are."""
     file_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -93,7 +93,7 @@ def _is_known(promised_bytes: int, found_bytes: int) -> bool:
     return known
 
 
-def _open_wav(file: BinaryIO) -> soundfile.SoundFile | None:
+def _open_wav(file: IO[bytes]) -> soundfile.SoundFile | None:
     """A `SoundFile`, or None for a codec that libsndfile does not know."""
     file.seek(0)
     try:
@@ -108,7 +108,7 @@ def _wav_blocks(sound: soundfile.SoundFile) -> Iterator[Block]:
         yield sound.samplerate, np.ascontiguousarray(block.T)
 
 
-def _open_libav(file: BinaryIO) -> av.container.InputContainer:
+def _open_libav(file: IO[bytes]) -> av.container.InputContainer:
     file.seek(0)
     try:
         return av.open(

@@ -1,0 +1,191 @@
+"""From start to exit: loading the bundle, letting requests in, draining.
+
+loading -> ready -> draining        (or loading -> failed)
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+
+from prometheus_client import CollectorRegistry
+
+from service.admission import Rejection
+from service.audio import SAMPLE_RATE_HZ
+from service.backends import LoadedModel, load_model
+from service.batcher import Batcher, BatchLimits
+from service.bundle import Bundle, load_bundle
+from service.config import Settings
+from service.errors import InvalidBundle, NotReady, Overloaded
+from service.metrics import Metrics
+from service.transcriber import Transcriber
+
+RETRY_AFTER_S = 1.0
+
+
+class State(Enum):
+    """Where in its life the service is; the value says why it takes no requests."""
+
+    LOADING = "the bundle is being loaded"
+    READY = ""
+    DRAINING = "the service is finishing its last requests before it exits"
+    FAILED = "the bundle could not be loaded"
+
+
+class Service:
+    """What lives as long as the process.
+
+    Attributes:
+        settings: how it runs.
+        metrics: its own registry and everything in it.
+        state: where in its life it is.
+        bundle: what is served, once ready.
+        loaded: the model that runs, once ready.
+
+    Args:
+        settings: how it runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics(CollectorRegistry())
+        self.state = State.LOADING
+        self.bundle: Bundle | None = None
+        self.loaded: LoadedModel | None = None
+        self._batcher: Batcher | None = None
+        self._transcriber: Transcriber | None = None
+        self._requests = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def start(self) -> None:
+        """Load and test the bundle in a thread, then take requests.
+
+        Raises:
+            InvalidBundle: there is nothing to serve.
+        """
+        try:
+            bundle, loaded = await asyncio.to_thread(_load, self.settings)
+        except InvalidBundle:
+            self.state = State.FAILED
+            raise
+        if self.state is State.LOADING:
+            await self.serve(bundle, loaded)
+
+    async def serve(self, bundle: Bundle, loaded: LoadedModel) -> None:
+        """Take requests for a model that is loaded."""
+        manifest = bundle.manifest
+        self.bundle, self.loaded = bundle, loaded
+        self._describe(bundle, loaded)
+        limits = _batch_limits(self.settings, batch_invariant=loaded.variant.batch_invariant)
+        self._batcher = Batcher(loaded.model, limits, self.metrics)
+        self._transcriber = Transcriber(manifest, self._batcher, self.metrics, self.settings)
+        await self._batcher.start()
+        self.state = State.READY
+
+    def ready(self) -> Transcriber:
+        """The transcriber.
+
+        Raises:
+            NotReady: loading, draining or broken, and says which.
+        """
+        if self.state is not State.READY or self._batcher is None or self._transcriber is None:
+            raise NotReady(self.state.value)
+        if not self._batcher.accepting:
+            raise NotReady("inference has stopped")
+        return self._transcriber
+
+    @contextmanager
+    def admit(self) -> Iterator[Transcriber]:
+        """Let one request in, before its body is read; the drain waits for its end.
+
+        Raises:
+            NotReady: see `ready`.
+            Overloaded: as many requests are inside as may be.
+        """
+        transcriber = self._ready_for_work()
+        self._requests += 1
+        self._idle.clear()
+        try:
+            yield transcriber
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._idle.set()
+
+    async def drain(self) -> None:
+        """Refuse new requests, and finish accepted ones as far as the grace reaches."""
+        self.state = State.DRAINING
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.shutdown_grace_s):
+                await self._idle.wait()
+                if self._batcher is not None:
+                    await self._batcher.drain()
+        if self._transcriber is not None:
+            self._transcriber.close()
+
+    def _ready_for_work(self) -> Transcriber:
+        try:
+            transcriber = self.ready()
+        except NotReady:
+            self.metrics.rejected.labels(Rejection.NOT_READY).inc()
+            raise
+        if self._requests >= (limit := self.settings.max_requests):
+            self.metrics.rejected.labels(Rejection.QUEUE_FULL).inc()
+            raise Overloaded(
+                f"{self._requests} requests are inside, the limit is {limit}",
+                retry_after_s=RETRY_AFTER_S,
+                found=self._requests,
+                limit=limit,
+            )
+        return transcriber
+
+    def _describe(self, bundle: Bundle, loaded: LoadedModel) -> None:
+        name, variant = bundle.manifest.name, loaded.variant
+        self.metrics.model_memory_bytes.labels(name).set(loaded.memory_bytes)
+        self.metrics.model_info.info(
+            {
+                "name": name,
+                "file": variant.file,
+                "runtime": variant.runtime,
+                "precision": variant.precision,
+                "device": loaded.device,
+            }
+        )
+
+
+def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
+    try:
+        bundle = load_bundle(settings.bundle)
+        if (found_hz := bundle.manifest.sample_rate_hz) != SAMPLE_RATE_HZ:
+            raise InvalidBundle(
+                f"{settings.bundle} wants {found_hz} Hz; only {SAMPLE_RATE_HZ} Hz is served",
+                found=found_hz,
+                limit=SAMPLE_RATE_HZ,
+            )
+        loaded = load_model(
+            bundle,
+            device=settings.device,
+            threads=settings.threads,
+            runtime=settings.runtime,
+        )
+    except ImportError as error:
+        raise InvalidBundle(
+            f"{settings.runtime} is not installed ({error}); install wsm-stt with the extra cpu, "
+            "gpu or torch"
+        ) from error
+    except OSError as error:
+        raise InvalidBundle(f"{settings.bundle} cannot be read: {error}") from error
+    return bundle, loaded
+
+
+def _batch_limits(settings: Settings, *, batch_invariant: bool) -> BatchLimits:
+    return BatchLimits(
+        max_batch_samples=int(settings.max_batch_s * SAMPLE_RATE_HZ),
+        max_batch_size=settings.max_batch_size,
+        max_wait_ms=settings.max_wait_ms,
+        max_queue=settings.max_queue,
+        max_queue_audio_s=settings.max_queue_audio_s,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        batch_invariant=batch_invariant,
+    )
