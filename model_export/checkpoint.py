@@ -1,0 +1,131 @@
+"""A checkpoint: what was asked for, and the trained tensors only.
+
+    checkpoint.json        base, its digest, replaced layers, mixer, vocabulary, normalisation
+    trained.safetensors    the tensors that learned
+
+The frozen rest comes from the base, whose digest is held against the recorded one.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from model_export.ctc_model import CtcModel
+from model_export.errors import CheckpointInvalid
+from model_export.families import build_model, resolve_base
+from model_export.freezing import AlsoTrain, freeze_all_but, trainable_names
+from model_export.objective import trained_tensors
+from model_export.surgery import replace_attention
+from service.bundle import Mixer, TextNormalisation, Vocabulary, sha256_of
+
+SPEC_FILE = "checkpoint.json"
+WEIGHTS_FILE = "trained.safetensors"
+
+
+class ModelSpec(BaseModel):
+    """All that makes a fine-tuned model, but its trained tensors.
+
+    Attributes:
+        base: folder or hub name.
+        base_digest: SHA-256 over the base's weight files.
+        languages: codes of the languages it was trained on.
+        layers: indices of the layers whose mixing learns.
+        mixer: what mixes there.
+        window_frames: half window of WSM.
+        also_train: what learns beside mixers, their norms and the head.
+        data: names of the training manifests.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: str
+    base_digest: str
+    languages: tuple[str, ...]
+    layers: tuple[int, ...]
+    mixer: Mixer
+    window_frames: int | None
+    also_train: tuple[AlsoTrain, ...]
+    vocabulary: Vocabulary
+    text_normalisation: TextNormalisation
+    data: tuple[str, ...]
+
+
+def digest_of_base(folder: Path) -> str:
+    """SHA-256 over the digests of a base's weight files.
+
+    Raises:
+        CheckpointInvalid: there are none.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise CheckpointInvalid(f"{folder} holds no .safetensors weights")
+    return " ".join(sha256_of(file) for file in files)
+
+
+def build_from_spec(spec: ModelSpec) -> CtcModel:
+    """Base with its mixers replaced and the right parameters frozen; new parts are random.
+
+    Raises:
+        BaseUnavailable: the base cannot be found.
+        CheckpointInvalid: the base is not the recorded one.
+    """
+    folder = resolve_base(spec.base)
+    if (found := digest_of_base(folder)) != spec.base_digest:
+        raise CheckpointInvalid(
+            f"base {folder} has digest {found[:12]}, the checkpoint needs {spec.base_digest[:12]}"
+        )
+    model = build_model(folder, len(spec.vocabulary.tokens))
+    replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
+    freeze_all_but(model, trainable_names(model, spec.layers, spec.also_train))
+    return model
+
+
+def save_checkpoint(folder: Path, spec: ModelSpec, model: CtcModel) -> None:
+    """Write a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in trained_tensors(model).items()}
+    save_file(tensors, folder / WEIGHTS_FILE)
+    (folder / SPEC_FILE).write_text(spec.model_dump_json(indent=2) + "\n")
+
+
+def load_spec(folder: Path, *, base: str | None = None) -> ModelSpec:
+    """Read what a checkpoint is.
+
+    Args:
+        folder: of the checkpoint.
+        base: where the base lies now, if not where it was.
+
+    Raises:
+        CheckpointInvalid: the folder is not a checkpoint.
+    """
+    path = folder / SPEC_FILE
+    try:
+        spec = ModelSpec.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckpointInvalid(f"{folder} is not a checkpoint: {error}") from error
+    return spec if base is None else spec.model_copy(update={"base": base})
+
+
+def load_checkpoint(folder: Path, *, base: str | None = None) -> tuple[ModelSpec, CtcModel]:
+    """Rebuild a fine-tuned model.
+
+    Raises:
+        CheckpointInvalid: files are missing, damaged, or do not fit the base.
+        BaseUnavailable: the base cannot be found.
+    """
+    spec = load_spec(folder, base=base)
+    model = build_from_spec(spec)
+    try:
+        tensors = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointInvalid(f"{folder / WEIGHTS_FILE} cannot be read: {error}") from error
+    expected = trained_tensors(model).keys()
+    if odd := sorted(expected ^ tensors.keys()):
+        raise CheckpointInvalid(
+            f"{folder / WEIGHTS_FILE} does not fit the base: "
+            f"{len(odd)} tensors differ, first {odd[0]!r}"
+        )
+    model.load_state_dict(tensors, strict=False)
+    return spec, model

@@ -1,0 +1,106 @@
+"""Manifests: which clips there are, and what is said in them."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_export.errors import ManifestInvalid
+from model_export.text import normalise
+from service.bundle import TextNormalisation
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One utterance with its transcript.
+
+    Attributes:
+        audio: path of the recording.
+        text: normalised transcript, not empty.
+        seconds: duration, if the manifest states it.
+    """
+
+    audio: Path
+    text: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The usable rows of a manifest, and why the others are not.
+
+    Attributes:
+        clips: at least one.
+        skipped: a line each, naming the row and its fault.
+    """
+
+    clips: tuple[Clip, ...]
+    skipped: tuple[str, ...]
+
+
+def read_corpus(reference: str, rules: TextNormalisation) -> Corpus:
+    """Read a JSONL, CSV or TSV manifest with the fields audio, text and, if known, seconds.
+
+    Args:
+        reference: path, with `#NAME` behind it to take only rows whose field split is NAME. Audio
+            paths are relative to the manifest.
+        rules: applied to every transcript.
+
+    Raises:
+        ManifestInvalid: the file cannot be read, lacks a field, or no row of it is usable.
+    """
+    name, _, split = reference.partition("#")
+    path = Path(name).expanduser()
+    clips: list[Clip] = []
+    skipped: list[str] = []
+    for line, row in _rows(path):
+        if split and row.get("split") != split:
+            continue
+        clip = _clip(path, line, row, rules)
+        if fault := _fault(clip):
+            skipped.append(f"{path}:{line}: {fault}")
+        else:
+            clips.append(clip)
+    if not clips:
+        raise ManifestInvalid(
+            f"{reference} has no usable row; {len(skipped)} skipped"
+            + (f", first: {skipped[0]}" if skipped else "")
+        )
+    return Corpus(tuple(clips), tuple(skipped))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and fields of each row."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            if delimiter := DELIMITERS.get(path.suffix.lower()):
+                yield from enumerate(csv.DictReader(lines, delimiter=delimiter), start=2)
+            else:
+                for number, line in enumerate(lines, start=1):
+                    if line.strip():
+                        yield number, json.loads(line)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+        raise ManifestInvalid(f"{path} cannot be read as a manifest: {error}") from error
+
+
+def _clip(path: Path, line: int, row: dict[str, str], rules: TextNormalisation) -> Clip:
+    if missing := [name for name in ("audio", "text") if row.get(name) is None]:
+        found = ", ".join(str(name) for name in row)
+        raise ManifestInvalid(f"{path}:{line} has no {missing[0]!r}; its fields are: {found}")
+    seconds = row.get("seconds")
+    return Clip(
+        audio=path.parent / row["audio"],
+        text=normalise(str(row["text"]), rules),
+        seconds=float(seconds) if seconds else None,
+    )
+
+
+def _fault(clip: Clip) -> str | None:
+    if not clip.text:
+        return "the text is empty"
+    if not clip.audio.is_file():
+        return f"{clip.audio} does not exist"
+    return None

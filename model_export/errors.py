@@ -1,0 +1,33 @@
+"""Every error the offline tools raise on purpose, in one tree; the command line renders them.
+
+ExportError
+├── BaseUnavailable      no such folder or model name, or not a speech encoder we know
+├── ReplacementRefused   the layers asked for cannot be replaced; nothing was changed
+├── ManifestInvalid      a manifest or a row of it cannot be used
+├── CheckpointInvalid    a checkpoint is incomplete or belongs to another base
+└── ParityFailed         an exported variant leaves its tolerance
+"""
+
+
+class ExportError(Exception):
+    """Base of all errors here; the message gives the found value and the limit."""
+
+
+class BaseUnavailable(ExportError):
+    """No such folder or model name, or not a speech encoder we know."""
+
+
+class ReplacementRefused(ExportError):
+    """The layers asked for cannot be replaced; nothing was changed."""
+
+
+class ManifestInvalid(ExportError):
+    """A manifest, or a row of it, cannot be used."""
+
+
+class CheckpointInvalid(ExportError):
+    """A checkpoint is incomplete or belongs to another base."""
+
+
+class ParityFailed(ExportError):
+    """An exported variant leaves its tolerance."""

@@ -1,0 +1,221 @@
+"""Selective fine-tuning: Hugging Face's Trainer over the part that learns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import EvalPrediction, Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from model_export.augment import SAMPLE_RATE_HZ
+from model_export.checkpoint import ModelSpec, build_from_spec, save_checkpoint
+from model_export.data import Clip, Corpus
+from model_export.families import build_model, resolve_base
+from model_export.feature_cache import CacheRequest, cached_examples
+from model_export.freezing import first_trained_layer
+from model_export.matching import MatchingObjective
+from model_export.objective import CtcObjective, SpecAugment
+from model_export.progress import ProgressBar
+from model_export.scoring import decode_labels, error_rates
+from model_export.text import encode
+from model_export.training_data import (
+    IGNORED_LABEL,
+    BucketBatches,
+    Examples,
+    WaveformExamples,
+    collate,
+)
+from service.bundle import Vocabulary
+
+WARMUP_SHARE = 0.1
+CHECKPOINT_SHARE = 0.05  # of all steps, between two checkpoints
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes:
+        epochs: passes over the training clips.
+        match_epochs: passes, before those, in which new mixers imitate the attention they replace.
+        learning_rate: highest rate, after the warm-up.
+        match_learning_rate: the same while matching.
+        batch_s: padded seconds of audio in a batch.
+        copies: entries per clip and epoch, the first clean, the others augmented.
+        seed: of initialisation, order and masking.
+    """
+
+    epochs: float = 10.0
+    match_epochs: float = 0.0
+    learning_rate: float = 5e-4
+    match_learning_rate: float = 2e-3
+    batch_s: float = 120.0
+    copies: int = 1
+    seed: int = 0
+
+
+class SelectiveTrainer(Trainer):
+    """A Trainer whose batches are bounded by their padded size."""
+
+    def __init__(self, *, batch_budget: int, **kwargs: Any) -> None:
+        super().__init__(data_collator=collate, **kwargs)
+        self._batch_budget = batch_budget
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Batches of like size in an order that depends on seed and epoch."""
+        return self._loader(self.train_dataset, self.args.seed)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+        """Batches of like size, shortest first."""
+        return self._loader(eval_dataset or self.eval_dataset, None)
+
+    def _loader(self, examples: Any, seed: int | None) -> DataLoader[Any]:
+        batches = BucketBatches(examples.sizes, self._batch_budget, seed)
+        loader: DataLoader[Any] = DataLoader(
+            examples, batch_sampler=batches, collate_fn=self.data_collator
+        )
+        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
+        return prepared
+
+
+class FineTuning:
+    """One fine-tuning run.
+
+    Args:
+        spec: what to train.
+        out: receives the checkpoint, and the trainer's own in subfolders.
+        schedule: how long and how fast.
+        cache_dir: keep hidden frames of the frozen part here; None computes them each time.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, *, out: Path, schedule: Schedule, cache_dir: Path | None = None
+    ) -> None:
+        self.spec = spec
+        self._out = out
+        self._schedule = schedule
+        self._cache_dir = cache_dir
+        torch.manual_seed(schedule.seed)
+        self.model = build_from_spec(spec)
+        self._first_layer = first_trained_layer(self.model, spec.layers)
+
+    def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
+        """Fine-tune, or go on where an earlier run with the same `out` was stopped.
+
+        Args:
+            train: clips to learn from.
+            dev: clips that choose the best epoch.
+
+        Returns:
+            Of the best epoch on `dev`: eval_loss, and eval_wer and eval_cer in percent.
+        """
+        train_examples = self._examples(train.clips, self._schedule.copies)
+        dev_examples = self._examples(dev.clips, 1)
+        if self._schedule.match_epochs:
+            self._match(train_examples, dev_examples)
+        rates = self._learn(train_examples, dev_examples)
+        save_checkpoint(self._out, self.spec, self.model)
+        return {name: rates[name] for name in ("eval_loss", "eval_wer", "eval_cer")}
+
+    def _match(self, train: Examples, dev: Examples) -> None:
+        teacher = build_model(resolve_base(self.spec.base), len(self.spec.vocabulary.tokens))
+        objective = MatchingObjective(
+            self.model, teacher, layers=self.spec.layers, cached=self._cache_dir is not None
+        )
+        arguments = self._arguments(self._out / "matching")
+        arguments.num_train_epochs = self._schedule.match_epochs
+        arguments.learning_rate = self._schedule.match_learning_rate
+        arguments.metric_for_best_model = "eval_loss"
+        self._train(objective, arguments, train_dataset=train, eval_dataset=dev)
+
+    def _learn(self, train: Examples, dev: Examples) -> dict[str, float]:
+        objective = CtcObjective(
+            self.model,
+            first_layer=self._first_layer,
+            cached=self._cache_dir is not None,
+            blank_id=self.spec.vocabulary.blank_id,
+            spec=SpecAugment(),
+        )
+        trainer = self._train(
+            objective,
+            self._arguments(self._out),
+            train_dataset=train,
+            eval_dataset=dev,
+            compute_metrics=lambda prediction: _metrics(prediction, self.spec.vocabulary),
+        )
+        return trainer.evaluate()
+
+    def _train(
+        self, objective: nn.Module, arguments: TrainingArguments, **datasets: Any
+    ) -> SelectiveTrainer:
+        unit_hz = SAMPLE_RATE_HZ / (
+            self.model.front_end.samples_per_frame if self._cache_dir else 1
+        )
+        trainer = SelectiveTrainer(
+            batch_budget=int(self._schedule.batch_s * unit_hz),
+            model=objective,
+            args=arguments,
+            callbacks=[ProgressBar()],
+            **datasets,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(ProgressCallback)
+        folder = arguments.output_dir or ""
+        resumed = get_last_checkpoint(folder) if Path(folder).is_dir() else None
+        trainer.train(resume_from_checkpoint=resumed)
+        return trainer
+
+    def _examples(self, clips: Sequence[Clip], copies: int) -> Examples:
+        labels = [encode(clip.text, self.spec.vocabulary) for clip in clips]
+        if self._cache_dir is None:
+            return WaveformExamples(clips, labels, augmented=copies > 1)
+        request = CacheRequest(clips, labels, copies, self.spec.base_digest, self._first_layer)
+        return cached_examples(self._cache_dir, request, self.model)
+
+    def _arguments(self, folder: Path) -> TrainingArguments:
+        return TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=self._schedule.epochs,
+            learning_rate=self._schedule.learning_rate,
+            warmup_steps=WARMUP_SHARE,
+            lr_scheduler_type="cosine",
+            weight_decay=0.01,
+            seed=self._schedule.seed,
+            logging_steps=20,
+            eval_strategy="steps",
+            eval_steps=CHECKPOINT_SHARE,
+            save_strategy="steps",
+            save_steps=CHECKPOINT_SHARE,
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="eval_cer",
+            greater_is_better=False,
+            label_names=["labels"],
+            remove_unused_columns=False,
+            report_to="none",
+        )
+
+
+def _metrics(prediction: EvalPrediction, vocabulary: Vocabulary) -> dict[str, float]:
+    hypotheses = [
+        decode_labels(row[row != IGNORED_LABEL], vocabulary)
+        for row in _rows(prediction.predictions)
+    ]
+    references = [_text(row, vocabulary) for row in _rows(prediction.label_ids)]
+    rates = error_rates(references, hypotheses)
+    return {"wer": rates.wer_percent, "cer": rates.cer_percent}
+
+
+def _rows(array: Any) -> Sequence[np.ndarray[Any, Any]]:
+    return list(np.asarray(array))
+
+
+def _text(labels: np.ndarray[Any, Any], vocabulary: Vocabulary) -> str:
+    tokens = (vocabulary.tokens[label] for label in labels[labels != IGNORED_LABEL])
+    return "".join(tokens).replace(vocabulary.word_delimiter, " ")

@@ -1,0 +1,34 @@
+"""Error rates, and the text of label sequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import jiwer
+import numpy as np
+
+from service.bundle import Vocabulary
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """Edit distance over reference length, in percent, over all utterances together."""
+
+    wer_percent: float
+    cer_percent: float
+
+
+def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
+    """Word and character error rates of normalised texts; no reference may be empty."""
+    return ErrorRates(
+        wer_percent=100 * float(jiwer.wer(list(references), list(hypotheses))),
+        cer_percent=100 * float(jiwer.cer(list(references), list(hypotheses))),
+    )
+
+
+def decode_labels(best_labels: np.ndarray[Any, Any], vocabulary: Vocabulary) -> str:
+    """Greedy CTC: merge repeats, drop blanks, and read words."""
+    merged = (label for label, _ in groupby(best_labels.tolist()))
+    text = "".join(vocabulary.tokens[label] for label in merged if label != vocabulary.blank_id)
+    return " ".join(text.replace(vocabulary.word_delimiter, " ").split())

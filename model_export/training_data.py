@@ -1,0 +1,135 @@
+"""Examples for training: datasets, batches of a bounded cost, and padding."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from model_export.augment import SAMPLE_RATE_HZ, WaveformAugmenter
+from model_export.data import Clip
+from model_export.recordings import load_waveform
+
+IGNORED_LABEL = -100
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance, ready to learn from.
+
+    Attributes:
+        inputs: waveform `[samples]`, or cached hidden frames `[frames, width]`.
+        labels: `[labels]`, int64.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+
+class Examples(Protocol):
+    """A dataset whose sizes are known without loading anything."""
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Samples or frames of each example."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+
+class BucketBatches:
+    """Batches of examples of like size whose padded cost stays under a budget.
+
+    The order is a function of seed and epoch alone, so that a resumed run sees the same batches.
+
+    Args:
+        sizes: size of each example.
+        budget: bound on longest x count, unless one example alone is larger.
+        seed: of the order; None keeps ascending sizes, for evaluation.
+    """
+
+    def __init__(self, sizes: Sequence[int], budget: int, seed: int | None) -> None:
+        self._sizes = np.asarray(sizes)
+        self._budget = budget
+        self._seed = seed
+        self._epoch = 0
+        self._length = len(self._batches())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of an epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self._batches()
+        if self._seed is not None:
+            np.random.default_rng((self._seed, self._epoch)).shuffle(batches)
+        return iter(batches)
+
+    def _batches(self) -> list[list[int]]:
+        batches: list[list[int]] = []
+        for index in np.argsort(self._sizes, kind="stable").tolist():
+            size = int(self._sizes[index])
+            if batches and size * (len(batches[-1]) + 1) <= self._budget:
+                batches[-1].append(index)
+            else:
+                batches.append([index])
+        return batches
+
+
+def collate(examples: list[Example]) -> dict[str, Tensor]:
+    """Pad examples: inputs, input_lengths, and labels filled up with `IGNORED_LABEL`."""
+    return {
+        "inputs": pad_sequence([example.inputs for example in examples], batch_first=True),
+        "input_lengths": torch.tensor([len(example.inputs) for example in examples]),
+        "labels": pad_sequence(
+            [example.labels for example in examples],
+            batch_first=True,
+            padding_value=IGNORED_LABEL,
+        ),
+    }
+
+
+class WaveformExamples:
+    """Examples decoded from their recordings each time.
+
+    Args:
+        clips: the utterances.
+        labels: label ids of each.
+        augmented: augment, differently in every epoch.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], labels: Sequence[Sequence[int]], *, augmented: bool
+    ) -> None:
+        self._clips = clips
+        self._labels = labels
+        self._augmenter = WaveformAugmenter() if augmented else None
+        self._epoch = 0
+        self.sizes = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the augmentation of an epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> Example:
+        waveform = load_waveform(self._clips[index].audio)
+        if self._augmenter is not None:
+            waveform = self._augmenter(waveform, self._epoch * len(self) + index)
+        return Example(torch.from_numpy(waveform), torch.tensor(self._labels[index]))
+
+
+def duration_s(clip: Clip) -> float:
+    """Seconds of a clip, by its manifest or else by decoding it."""
+    if clip.seconds is not None:
+        return clip.seconds
+    return len(load_waveform(clip.audio)) / SAMPLE_RATE_HZ
