@@ -1,0 +1,83 @@
+"""The ASGI application: everything is made elsewhere and put together here."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from service.config import Settings
+from service.errors import InvalidBundle
+from service.lifecycle import Service, State
+from service.routes import health, rest
+from service.routes.errors import add_error_handlers
+from service.routes.middleware import RequestContext
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) -> FastAPI:
+    """Wire the service for one bundle.
+
+    Args:
+        settings: how it runs.
+        stop: ends the server around the application. With it the application answers SIGTERM and
+            SIGINT itself: it drains, still telling clients so, and then stops. It also stops if
+            the bundle cannot be loaded, with `State.FAILED` left in `app.state.service`.
+    """
+    service = Service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(_load(service, stop))
+        if stop is not None:
+            _answer_signals(service, stop)
+        yield
+        loading.cancel()
+        await service.drain()
+
+    app = FastAPIOffline(
+        title="wsm-stt",
+        description="Speech to text.",
+        version=version(health.DISTRIBUTION),
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.include_router(rest.router)
+    app.include_router(health.router)
+    add_error_handlers(app)
+    endpoints = list(app.openapi()["paths"])
+    app.add_middleware(RequestContext, metrics=service.metrics, endpoints=endpoints)
+    return app
+
+
+async def _load(service: Service, stop: Callable[[], None] | None) -> None:
+    try:
+        await service.start()
+    except InvalidBundle as error:
+        logger.critical("%s", error.message)
+        if stop is not None:
+            stop()
+
+
+def _answer_signals(service: Service, stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    draining: list[asyncio.Task[None]] = []
+
+    async def drain() -> None:
+        await service.drain()
+        stop()
+
+    def answer() -> None:
+        if service.state is State.DRAINING:
+            stop()
+        else:
+            draining.append(loop.create_task(drain()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, answer)

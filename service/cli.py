@@ -1,0 +1,117 @@
+"""`wsm-serve`: the server, and transcription without one."""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import uvicorn
+
+from service.app import create_app
+from service.config import InvalidSettings, Settings, load_settings
+from service.errors import InvalidBundle, ServiceError
+from service.lifecycle import Service, State
+from service.schemas import TranscriptionBody
+
+CONNECTIONS_CLOSE_S = 2
+USAGE_ERROR = 2
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name; None takes the process's.
+
+    Returns:
+        The exit code: 0, 1 if something failed, 2 if the settings cannot be used.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(options.bundle)
+    except InvalidSettings as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    if options.command == "run":
+        return _run(settings)
+    return asyncio.run(_transcribe(settings, options.files, as_json=options.json))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsm-serve", description="Speech to text. Settings are STT_ variables; see the README."
+    )
+    parser.add_argument("--version", action="version", version=f"wsm-stt {version('wsm-stt')}")
+    bundle = argparse.ArgumentParser(add_help=False)
+    bundle.add_argument("--bundle", type=Path, metavar="DIR", help="goes before STT_BUNDLE")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", parents=[bundle], help="serve over HTTP")
+    transcribe = commands.add_parser(
+        "transcribe", parents=[bundle], help="transcribe files without a server"
+    )
+    transcribe.add_argument("files", nargs="+", metavar="FILE")
+    transcribe.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+def _run(settings: Settings) -> int:
+    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=CONNECTIONS_CLOSE_S,
+        )
+    )
+    server.run()
+    return int(not server.started or app.state.service.state is State.FAILED)
+
+
+async def _transcribe(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
+    service = Service(settings)
+    try:
+        await service.start()
+    except InvalidBundle as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    room = asyncio.Semaphore(settings.max_batch_size)
+    results = [
+        asyncio.create_task(_transcribe_file(service, file, room, as_json=as_json))
+        for file in files
+    ]
+    failures = 0
+    for result in results:
+        line, failed = await result
+        failures += failed
+        print(line, file=sys.stderr if failed else sys.stdout)
+    await service.drain()
+    return int(failures > 0)
+
+
+async def _transcribe_file(
+    service: Service, file: str, room: asyncio.Semaphore, *, as_json: bool
+) -> tuple[str, bool]:
+    """What to print, and whether it is an error."""
+    try:
+        async with room:
+            result = await service.ready().transcribe(file)
+    except ServiceError as error:
+        return f"{file}: {error.message} [{error.code}]", True
+    except OSError as error:
+        return f"{file}: {error.strerror}", True
+    if not as_json:
+        return f"{file}: {result.transcript.text}", False
+    body = TranscriptionBody.of(result).model_dump(mode="json", exclude={"request_id"})
+    return json.dumps({"path": file, **body}, ensure_ascii=False), False

@@ -1,0 +1,1 @@
+"""The HTTP edge: what turns requests into calls, and results and errors into answers."""

@@ -1,0 +1,66 @@
+"""One shape for every error that leaves over HTTP."""
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service.errors import ClientError, Overloaded, ServiceError
+from service.routes.middleware import REQUEST_ID_HEADER
+from service.schemas import ErrorBody, ErrorDetail
+
+CLIENT_CLOSED_REQUEST = 499
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Render every exception that a route can end with."""
+    app.add_exception_handler(ServiceError, _render)
+    app.add_exception_handler(HTTPException, _render)
+    app.add_exception_handler(Exception, _render)
+    app.add_exception_handler(ClientDisconnect, _client_is_gone)
+
+
+def error_responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries for a route that can end with these errors."""
+    codes: dict[int, list[str]] = {}
+    for error in errors:
+        codes.setdefault(error.status, []).append(error.code)
+    return {
+        status: {"model": ErrorBody, "description": "Code " + ", ".join(names)}
+        for status, names in sorted(codes.items())
+    }
+
+
+async def _render(request: Request, error: Exception) -> Response:
+    headers: dict[str, str] = {REQUEST_ID_HEADER: request.state.request_id}
+    match error:
+        case Overloaded():
+            headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+            status, body = error.status, ErrorBody.of(error)
+        case ServiceError():
+            status, body = error.status, ErrorBody.of(error)
+        case HTTPException():
+            headers |= error.headers or {}
+            status, body = error.status_code, _body_of_status(HTTPStatus(error.status_code))
+        case _:
+            status, body = 500, _body_of_status(HTTPStatus.INTERNAL_SERVER_ERROR)
+    return JSONResponse(body.model_dump(mode="json"), status, headers)
+
+
+def _body_of_status(status: HTTPStatus) -> ErrorBody:
+    kind = ClientError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ServiceError
+    return ErrorBody(
+        error=ErrorDetail(
+            message=status.description or status.phrase,
+            type=kind.error_type,
+            code=status.name.lower(),
+        )
+    )
+
+
+async def _client_is_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)

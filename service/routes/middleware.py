@@ -1,0 +1,67 @@
+"""Around every request: its id, its count, its duration, and a line in the log."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.metrics import Metrics
+
+REQUEST_ID_HEADER = "X-Request-ID"
+OTHER_ENDPOINT = "other"
+
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+logger = logging.getLogger(__name__)
+
+
+class RequestContext:
+    """ASGI middleware; answers carry the client's request id, or a new one.
+
+    Args:
+        app: what it surrounds.
+        metrics: fed with what concerns requests.
+        endpoints: paths that metrics name; all others count as one.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: Collection[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._endpoints = frozenset(endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; the signature is ASGI's."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID_HEADER, ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        started_s = time.monotonic()
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._observe(scope, status, time.monotonic() - started_s)
+
+    def _observe(self, scope: Scope, status: int, duration_s: float) -> None:
+        endpoint = scope["path"] if scope["path"] in self._endpoints else OTHER_ENDPOINT
+        self._metrics.requests.labels(endpoint, str(status)).inc()
+        self._metrics.request_duration.labels(endpoint).observe(duration_s)
+        request_id = scope["state"]["request_id"]
+        logger.info("%s %s %d %.3f s %s", scope["method"], endpoint, status, duration_s, request_id)
+
+
+def _request_id(given: str) -> str:
+    return given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex

@@ -1,0 +1,131 @@
+"""`POST /transcribe`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from service.errors import (
+    AudioTooLong,
+    AudioTooShort,
+    DeadlineExceeded,
+    EmptyAudio,
+    InferenceFailed,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    TruncatedAudio,
+    UnsupportedAudio,
+    UploadTooLarge,
+)
+from service.lifecycle import Service
+from service.routes.errors import error_responses
+from service.schemas import TranscriptionBody
+from service.uploads import CONTENT_TYPE, receive_upload
+
+T = TypeVar("T")
+
+router = APIRouter(tags=["transcription"])
+
+# The route parses the body itself, as it arrives, so the documentation must be told what is in it.
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            CONTENT_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "Audio: WAV, FLAC, MP3, Ogg, WebM, MP4 and others, of "
+                            "any usual rate and channel count.",
+                        },
+                        "language": {
+                            "type": "string",
+                            "description": "Code of the spoken language, one of the model's.",
+                        },
+                        "model": {"type": "string", "description": "Name of the model."},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/transcribe",
+    response_model=TranscriptionBody,
+    openapi_extra=FORM,
+    responses=error_responses(
+        InvalidRequest,
+        EmptyAudio,
+        AudioTooShort,
+        UnsupportedAudio,
+        TruncatedAudio,
+        UploadTooLarge,
+        AudioTooLong,
+        Overloaded,
+        InferenceFailed,
+        NotReady,
+        DeadlineExceeded,
+    ),
+)
+async def transcribe(request: Request) -> Response:
+    """Transcribe one file: its text, and its words with times and confidences."""
+    service: Service = request.app.state.service
+    settings = service.settings
+    deadline_s = monotonic() + settings.request_timeout_s
+    with service.admit() as transcriber:
+        async with (
+            _time_limit(settings.request_timeout_s),
+            receive_upload(
+                request.headers, request.stream(), max_bytes=settings.max_upload_bytes
+            ) as upload,
+        ):
+            result = await _while_connected(
+                request,
+                transcriber.transcribe(upload.file, **upload.fields, deadline_s=deadline_s),
+            )
+    body = TranscriptionBody.of(result, request.state.request_id)
+    return Response(body.model_dump_json(), media_type="application/json")
+
+
+@asynccontextmanager
+async def _time_limit(limit_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"not done within {limit_s:g} s", limit=limit_s) from error
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, but cancel it if the client goes away.
+
+    Raises:
+        ClientDisconnect: it did.
+    """
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnect(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,149 @@
+"""What goes over the wire as JSON; times in seconds."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.errors import ServiceError
+from service.transcriber import Transcription
+
+Seconds = Annotated[float, AfterValidator(lambda value: round(value, 4))]
+Probability = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda value: round(value, 4))]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, protected_namespaces=(), use_attribute_docstrings=True
+    )
+
+
+class WordBody(_Wire):
+    """One recognised word."""
+
+    word: str
+    start_s: Seconds
+    end_s: Seconds
+    confidence: Probability
+    """Geometric mean of the posteriors of the frames that say it."""
+
+
+class TimingBody(_Wire):
+    """Where the time of the request went."""
+
+    decode_s: Seconds
+    queue_s: Seconds
+    inference_s: Seconds
+    ctc_s: Seconds
+    total_s: Seconds
+    """From the received file to the text; the upload is not part of it."""
+
+
+class TranscriptionBody(_Wire):
+    """Answer of `POST /transcribe`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "text": "good morning",
+                "duration_s": 1.52,
+                "language": "en",
+                "model": "english",
+                "request_id": "7d0b5e1c9a3f4c57b6f1a0e2d4c8b691",
+                "words": [
+                    {"word": "good", "start_s": 0.1, "end_s": 0.42, "confidence": 0.97},
+                    {"word": "morning", "start_s": 0.5, "end_s": 1.1, "confidence": 0.93},
+                ],
+                "timing": {
+                    "decode_s": 0.004,
+                    "queue_s": 0.002,
+                    "inference_s": 0.03,
+                    "ctc_s": 0.001,
+                    "total_s": 0.04,
+                },
+            }
+        }
+    )
+
+    text: str
+    """Empty for silence."""
+    duration_s: Seconds
+    language: str | None
+    """The one asked for, or the model's only one."""
+    model: str
+    request_id: str | None
+    words: tuple[WordBody, ...]
+    timing: TimingBody
+
+    @classmethod
+    def of(cls, result: Transcription, request_id: str | None = None) -> Self:
+        """The body for a transcribed file."""
+        return cls(
+            text=result.transcript.text,
+            duration_s=result.duration_s,
+            language=result.language,
+            model=result.model,
+            request_id=request_id,
+            words=tuple(WordBody.model_validate(word) for word in result.transcript.words),
+            timing=TimingBody.model_validate(result.timing),
+        )
+
+
+class ErrorDetail(_Wire):
+    """What went wrong."""
+
+    message: str
+    type: str
+    """Coarse class: invalid_request_error, rate_limit_error or server_error."""
+    code: str
+    """Stable name of the error."""
+    param: str | None = None
+    """The request field at fault."""
+    found: Any = None
+    """The offending value."""
+    limit: Any = None
+    """What it was held against."""
+
+
+class ErrorBody(_Wire):
+    """Body of every answer from status 400 on."""
+
+    error: ErrorDetail
+
+    @classmethod
+    def of(cls, error: ServiceError) -> Self:
+        """The body for an error."""
+        return cls(
+            error=ErrorDetail(
+                message=error.message,
+                type=error.error_type,
+                code=error.code,
+                param=error.param,
+                found=error.found,
+                limit=error.limit,
+            )
+        )
+
+
+class HealthBody(_Wire):
+    """Answer of the health endpoints while all is well."""
+
+    status: str
+
+
+class ModelBody(_Wire):
+    """The model that runs."""
+
+    name: str
+    languages: tuple[str, ...]
+    file: str
+    runtime: str
+    precision: str
+    device: str
+
+
+class VersionBody(_Wire):
+    """Answer of `GET /version`."""
+
+    version: str
+    model: ModelBody | None
+    """None until it is loaded."""
