@@ -1,19 +1,16 @@
-"""`wsm-export`: fine-tune, evaluate, export and inspect."""
+"""`wsm-export`: the command line of the offline half."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import get_args
 
-from model_export.checkpoint import ModelSpec, digest_of_base
-from model_export.data import Corpus, read_corpus
+import transformers
+
+from model_export import commands
 from model_export.errors import ExportError
-from model_export.families import layer_count_of, resolve_base
-from model_export.finetune import FineTuning, Schedule
 from model_export.freezing import ALSO_TRAIN
-from model_export.surgery import count_parameters, select_layers
-from model_export.text import make_vocabulary
-from service.bundle import Mixer, TextNormalisation
+from service.bundle import Mixer, Runtime
 from service.errors import ServiceError
 
 DEFAULT_BASE = "openai/whisper-tiny.en"
@@ -24,6 +21,8 @@ DEFAULT_WINDOW_FRAMES = 8
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; errors the user can mend are one line and exit status 2."""
     options = _parser().parse_args(arguments)
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     try:
         options.run(options)
     except (ExportError, ServiceError) as error:
@@ -32,60 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _finetune(options: argparse.Namespace) -> None:
-    rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
-    train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
-    _report_skipped(train, dev)
-    schedule = Schedule(
-        epochs=options.epochs,
-        match_epochs=options.match_epochs if options.init == "match" else 0,
-        learning_rate=options.learning_rate,
-        batch_s=options.batch_seconds,
-        copies=options.copies,
-        seed=options.seed,
-    )
-    run = FineTuning(
-        _spec(options, train, rules),
-        out=options.out,
-        schedule=schedule,
-        cache_dir=options.cache_features,
-    )
-    learning = count_parameters(run.model, trainable_only=True)
-    print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
-    rates = run.run(train, dev)
-    print(f"{options.out}: WER {rates['eval_wer']:.1f} %, CER {rates['eval_cer']:.1f} % on dev")
-
-
-def _spec(options: argparse.Namespace, train: Corpus, rules: TextNormalisation) -> ModelSpec:
-    folder = resolve_base(options.base)
-    return ModelSpec(
-        base=options.base,
-        base_digest=digest_of_base(folder),
-        languages=tuple(options.language),
-        layers=select_layers(options.replace, layer_count_of(folder)),
-        mixer=options.mixer,
-        window_frames=options.window if options.mixer == "wsm" else None,
-        also_train=tuple(options.also_train),
-        vocabulary=make_vocabulary(clip.text for clip in train.clips),
-        text_normalisation=rules,
-        data=(Path(options.train.partition("#")[0]).name,),
-    )
-
-
-def _report_skipped(*corpora: Corpus) -> None:
-    for line in (line for corpus in corpora for line in corpus.skipped):
-        print(f"skipped {line}", file=sys.stderr)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wsm-export", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_finetune(commands.add_parser("finetune", help="swap attention and fine-tune"))
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_finetune(subcommands.add_parser("finetune", help="swap attention and fine-tune"))
+    _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
+    _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
+    inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
+    inspect.add_argument("bundle", type=Path)
+    inspect.set_defaults(run=commands.inspect)
     return parser
 
 
 def _add_finetune(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=_finetune)
+    command.set_defaults(run=commands.finetune)
     add = command.add_argument
     add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
     add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
@@ -110,6 +69,12 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
     add("--batch-seconds", default=120.0, type=float, help="padded audio in a batch (%(default)s)")
     add("--copies", default=1, type=int, help="entries per clip, all but one augmented")
     add("--seed", default=0, type=int)
+    add(
+        "--vocabulary",
+        type=Path,
+        metavar="FILE",
+        help="one character a line, instead of the text's",
+    )
     add("--keep", default="'", help="characters kept beside letters (%(default)s)")
     add("--cased", action="store_true", help="keep upper case")
     add(
@@ -120,6 +85,37 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"compute the frozen part once and keep it ({DEFAULT_CACHE})",
     )
+
+
+def _add_evaluate(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=commands.score)
+    add = command.add_argument
+    add("model", type=Path, help="checkpoint or bundle")
+    add("manifest", metavar="MANIFEST[#SPLIT]")
+    add("--base", help="where the checkpoint's base lies now")
+    add("--min-seconds", default=0.0, type=float, help="leave shorter clips out")
+    add("--name", help="of the test set, for the record")
+    add("--note", default="", help="for the record")
+    add("--json", type=Path, metavar="FILE", help="write the record, for export --measured")
+    add("--hypotheses", type=Path, metavar="FILE", help="write what was recognised, as JSONL")
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=commands.export)
+    add = command.add_argument
+    add("checkpoint", type=Path)
+    add("--out", required=True, type=Path, help="bundle folder; must not exist")
+    add("--base", help="where the checkpoint's base lies now")
+    add("--name", help="of the bundle (its folder's name)")
+    add("--summary", default="", help="a sentence for the model card")
+    add("--runtime", default=[], action="append", choices=get_args(Runtime), help="all by default")
+    add("--weights", default="float32", choices=("float32", "float16"), help="how they are stored")
+    add("--clip", default=[], action="append", type=Path, help="recording to check parity on")
+    add("--measured", default=[], action="append", type=Path, help="record of evaluate --json")
+    add("--data", default=[], action="append", help="training data, for the record")
+    add("--base-name", help="of the base, for the record")
+    add("--base-licence", default="not stated")
+    add("--licence", default="not stated", help="of the weights")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model_export.errors import ManifestInvalid
 from model_export.text import normalise
-from service.bundle import TextNormalisation
+from service.bundle import TextNormalisation, Vocabulary
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -70,6 +70,21 @@ def read_corpus(reference: str, rules: TextNormalisation) -> Corpus:
             + (f", first: {skipped[0]}" if skipped else "")
         )
     return Corpus(tuple(clips), tuple(skipped))
+
+
+def keep_spellable(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
+    """Skip clips whose text has characters outside the vocabulary.
+
+    Raises:
+        ManifestInvalid: that is every clip.
+    """
+    spellable = {*vocabulary.tokens, " "} - {vocabulary.word_delimiter}
+    odd = {clip: sorted(set(clip.text) - spellable) for clip in corpus.clips}
+    faults = tuple(f"{clip.audio}: not in the vocabulary: {odd[clip]}" for clip in odd if odd[clip])
+    if len(faults) == len(corpus.clips):
+        raise ManifestInvalid(f"no text fits the vocabulary; first: {faults[0]}")
+    kept = tuple(clip for clip in corpus.clips if not odd[clip])
+    return Corpus(kept, (*corpus.skipped, *faults))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -5,6 +5,7 @@ Both take waveforms `[batch, samples]` float32 and lengths `[batch]` int64, and 
 """
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,6 @@ from torch import Tensor
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import ExportError
-from model_export.surgery import count_parameters
 from service.backends.base import INPUTS, OUTPUTS
 
 OPSET = 20
@@ -66,7 +66,7 @@ def export_torchscript(model: CtcModel, path: Path) -> None:
         torch.jit.save(traced, path)
 
 
-def round_trained_weights(model: CtcModel) -> None:
+def round_weights(model: CtcModel) -> None:
     """Round every parameter to what float16 holds, so that storing it so loses nothing."""
     with torch.no_grad():
         for parameter in model.parameters():
@@ -95,11 +95,6 @@ def compact_weights(graph: onnx.ModelProto) -> None:
     graph.graph.value_info.extend(shapes)
 
 
-def describe(model: CtcModel) -> str:
-    """One line on a model's size."""
-    return f"{count_parameters(model):,} parameters, {len(model.layers)} layers of {model.width}"
-
-
 def _fits_float16(values: np.ndarray) -> bool:
     if values.dtype != np.float32 or values.size < SMALLEST_COMPACTED:
         return False
@@ -116,6 +111,12 @@ def _example(model: CtcModel) -> tuple[Tensor, Tensor]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence torch's own deprecations and the tracer's remarks; parity is checked instead."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

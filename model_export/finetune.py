@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -71,11 +72,11 @@ class SelectiveTrainer(Trainer):
         """Batches of like size in an order that depends on seed and epoch."""
         return self._loader(self.train_dataset, self.args.seed)
 
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:  # noqa: ANN401
         """Batches of like size, shortest first."""
         return self._loader(eval_dataset or self.eval_dataset, None)
 
-    def _loader(self, examples: Any, seed: int | None) -> DataLoader[Any]:
+    def _loader(self, examples: Any, seed: int | None) -> DataLoader[Any]:  # noqa: ANN401
         batches = BucketBatches(examples.sizes, self._batch_budget, seed)
         loader: DataLoader[Any] = DataLoader(
             examples, batch_sampler=batches, collate_fn=self.data_collator
@@ -212,7 +213,7 @@ def _metrics(prediction: EvalPrediction, vocabulary: Vocabulary) -> dict[str, fl
     return {"wer": rates.wer_percent, "cer": rates.cer_percent}
 
 
-def _rows(array: Any) -> Sequence[np.ndarray[Any, Any]]:
+def _rows(array: npt.ArrayLike) -> Sequence[np.ndarray[Any, Any]]:
     return list(np.asarray(array))
 
 

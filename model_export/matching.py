@@ -5,8 +5,7 @@ it gives. All replaced layers learn side by side, each on the teacher's own fram
 do not pile up.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -69,9 +68,12 @@ class MatchingObjective(nn.Module):
             teacher.upper(hidden, frame_lengths, first_layer)
         return frame_lengths
 
-    def _watch(self, index: int) -> Any:
+    def _watch(self, index: int) -> Callable[..., None]:
         def keep(
-            _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], output: Any
+            _: nn.Module,
+            args: tuple[Tensor, ...],
+            kwargs: Mapping[str, Tensor],
+            output: tuple[Tensor, ...],
         ) -> None:
             frames = args[0] if args else kwargs["hidden_states"]
             self._seen[index] = (frames.detach(), output[0].detach())

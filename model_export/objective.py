@@ -52,8 +52,8 @@ class CtcObjective(nn.Module):
         self.blank_id = blank_id
         self.spec = spec
         self._keys_to_ignore_on_save = None  # the Trainer asks for it when keys are missing
-        self.register_state_dict_post_hook(_drop_frozen)
-        self.register_load_state_dict_post_hook(_forgive_missing)
+        self.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
 
     def forward(self, inputs: Tensor, input_lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Compute the loss.

@@ -25,12 +25,12 @@ class Parity:
     Attributes:
         logit_difference: largest absolute difference from the eager logits on the same batch.
         batch_difference: largest difference between a row in a batch and the same row alone.
-        text_differs: frames whose best label differs from the eager one.
+        flipped_frames: frames whose best label differs from the eager one.
     """
 
     logit_difference: float
     batch_difference: float
-    text_differs: int
+    flipped_frames: int
 
 
 def measure_parity(

@@ -3,7 +3,9 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
+from model_export.errors import ManifestInvalid
 from service.bundle import TextNormalisation, Vocabulary
 
 BLANK = "<blank>"
@@ -28,6 +30,22 @@ def make_vocabulary(texts: Iterable[str]) -> Vocabulary:
     return Vocabulary(
         tokens=(BLANK, WORD_DELIMITER, *characters), blank_id=0, word_delimiter=WORD_DELIMITER
     )
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Vocabulary of a text file with one character a line; blank and word delimiter are added.
+
+    Raises:
+        ManifestInvalid: the file cannot be read, or a line is not one character.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestInvalid(f"{path} cannot be read as a vocabulary: {error}") from error
+    characters = [line for line in lines if line]
+    if odd := [line for line in characters if len(line) != 1]:
+        raise ManifestInvalid(f"{path}: {odd[0]!r} has {len(odd[0])} characters; a line has one")
+    return make_vocabulary(characters)
 
 
 def encode(text: str, vocabulary: Vocabulary) -> list[int]:

@@ -66,8 +66,8 @@ class Wav2Vec2Stem(nn.Module):
         hidden = waveforms.unsqueeze(1)
         frame_lengths = lengths
         for layer, kernel, stride in zip(self.conv_layers, self.kernels, self.strides, strict=True):
-            hidden = layer(hidden)
             frame_lengths = (frame_lengths - kernel) // stride + 1
+            hidden = _convolve(layer, hidden, frame_lengths)
         projected, _ = self.feature_projection(hidden.transpose(1, 2))
         valid_mask = valid_frames(frame_lengths, projected.shape[1]).unsqueeze(-1)
         projected = projected.masked_fill(~valid_mask, 0.0)
@@ -76,10 +76,39 @@ class Wav2Vec2Stem(nn.Module):
 
 def normalise_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
     """Zero mean and unit variance over the valid samples of each row, zero beyond; float32."""
-    valid_mask = valid_frames(lengths, waveforms.shape[1])
-    counts = lengths.unsqueeze(1).float()
-    kept = waveforms.float().masked_fill(~valid_mask, 0.0)
-    mean = kept.sum(dim=1, keepdim=True) / counts
+    return _standardise(waveforms.unsqueeze(1), lengths, VARIANCE_FLOOR).squeeze(1)
+
+
+def _convolve(layer: nn.Module, hidden: Tensor, frame_lengths: Tensor) -> Tensor:
+    """Apply a convolutional layer; a norm over time counts valid frames only.
+
+    The public implementation lets padding into the group norm of wav2vec2-base and its like.
+    """
+    norm = getattr(layer, "layer_norm", None)
+    if not isinstance(norm, nn.GroupNorm):
+        convolved: Tensor = layer(hidden)
+        return convolved
+    standardised = _standardise(layer.conv(hidden), frame_lengths, norm.eps)
+    scaled = standardised * norm.weight.unsqueeze(1) + norm.bias.unsqueeze(1)
+    activated: Tensor = layer.activation(scaled.to(hidden.dtype))
+    return activated
+
+
+def _standardise(values: Tensor, lengths: Tensor, variance_floor: float) -> Tensor:
+    """Zero mean and unit variance over the valid part of each channel, zero beyond.
+
+    Args:
+        values: `[batch, channels, time]`.
+        lengths: `[batch]`, valid steps of each row.
+        variance_floor: added to the variance.
+
+    Returns:
+        `[batch, channels, time]`, float32.
+    """
+    valid_mask = valid_frames(lengths, values.shape[2]).unsqueeze(1)
+    counts = lengths.view(-1, 1, 1).float()
+    kept = values.float().masked_fill(~valid_mask, 0.0)
+    mean = kept.sum(dim=2, keepdim=True) / counts
     centred = (kept - mean).masked_fill(~valid_mask, 0.0)
-    variance = centred.square().sum(dim=1, keepdim=True) / counts
-    return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
+    variance = centred.square().sum(dim=2, keepdim=True) / counts
+    return centred * torch.rsqrt(variance + variance_floor)

@@ -114,13 +114,14 @@ class Provenance(_Frozen):
 
 
 class Measurement(_Frozen):
-    """An error rate measured on a test set; rates in percent."""
+    """Error rates measured on a test set; the interval is a 95 % bootstrap over clips."""
 
     test_set: str
     clips: int
     audio_s: float
     wer_percent: float
     cer_percent: float
+    wer_interval_percent: tuple[float, float] | None = None
     decoding: str
     note: str = ""
 

@@ -1,0 +1,181 @@
+"""Scoring a checkpoint or a bundle on a manifest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from model_export.checkpoint import SPEC_FILE, load_checkpoint
+from model_export.data import Clip
+from model_export.recordings import load_waveform
+from model_export.scoring import ErrorRates, error_rates
+from service.arrays import FloatArray, IntArray
+from service.backends import AcousticModel, load_model
+from service.bundle import Measurement, TextNormalisation, Vocabulary, load_bundle
+from service.ctc import greedy_decode
+from service.segmentation import split, stitch
+
+SAMPLE_RATE_HZ = 16000
+OVERLAP_S = 4.0
+RESAMPLES = 1000
+INTERVAL_PERCENTILES = (2.5, 97.5)
+
+
+class EagerModel:
+    """A checkpoint behind the interface of the service's backends.
+
+    Args:
+        model: called with (waveforms, lengths).
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
+        """Run one batch; see `AcousticModel`."""
+        with torch.inference_mode():
+            logits, frame_lengths = self._model(
+                torch.from_numpy(waveforms), torch.from_numpy(lengths)
+            )
+        return logits.numpy(), frame_lengths.numpy()
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A model with all that turns a waveform into text.
+
+    Attributes:
+        model: the acoustic model.
+        vocabulary: what its labels mean.
+        text_normalisation: how references must be treated to compare with its output.
+        samples_per_frame: hop of the logits.
+        longest_pass_s: longer audio is cut and stitched; None means no limit.
+    """
+
+    model: AcousticModel
+    vocabulary: Vocabulary
+    text_normalisation: TextNormalisation
+    samples_per_frame: int
+    longest_pass_s: float | None
+
+    def transcribe(self, waveform: FloatArray) -> str:
+        """Text of one waveform `[samples]`."""
+        longest = self.longest_pass_s
+        segments = split(
+            len(waveform),
+            longest_samples=None if longest is None else int(longest * SAMPLE_RATE_HZ),
+            overlap_samples=int(OVERLAP_S * SAMPLE_RATE_HZ),
+            samples_per_frame=self.samples_per_frame,
+        )
+        pieces = [self._logits(segment.of(waveform)) for segment in segments]
+        logits = stitch(pieces, segments, samples_per_frame=self.samples_per_frame)
+        return greedy_decode(
+            logits,
+            self.vocabulary,
+            frame_s=self.samples_per_frame / SAMPLE_RATE_HZ,
+            duration_s=len(waveform) / SAMPLE_RATE_HZ,
+        ).text
+
+    def _logits(self, waveform: FloatArray) -> FloatArray:
+        lengths = np.array([len(waveform)], dtype=np.int64)
+        logits, _ = self.model.infer(waveform[np.newaxis], lengths)
+        row: FloatArray = logits[0]
+        return row
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Error rates of one model on one set.
+
+    Attributes:
+        rates: over all clips together.
+        wer_interval: 95 % bootstrap interval of the word error rate, over clips, in percent.
+        audio_s: length of all clips.
+        hypotheses: what was recognised, in the clips' order.
+    """
+
+    rates: ErrorRates
+    wer_interval: tuple[float, float]
+    audio_s: float
+    hypotheses: tuple[str, ...]
+
+    def measurement(self, test_set: str, note: str) -> Measurement:
+        """The record that a bundle keeps."""
+        low, high = self.wer_interval
+        return Measurement(
+            test_set=test_set,
+            clips=len(self.hypotheses),
+            audio_s=round(self.audio_s, 1),
+            wer_percent=round(self.rates.wer_percent, 2),
+            cer_percent=round(self.rates.cer_percent, 2),
+            wer_interval_percent=(round(low, 2), round(high, 2)),
+            decoding="greedy",
+            note=note,
+        )
+
+
+def open_recogniser(folder: Path, *, base: str | None = None) -> Recogniser:
+    """Open a checkpoint or a bundle.
+
+    Args:
+        folder: of either.
+        base: for a checkpoint whose base has moved.
+
+    Raises:
+        CheckpointInvalid: the checkpoint cannot be rebuilt.
+        InvalidBundle: it is neither, or a damaged bundle.
+    """
+    if not (folder / SPEC_FILE).is_file():
+        bundle = load_bundle(folder)
+        manifest = bundle.manifest
+        return Recogniser(
+            model=load_model(bundle, device="cpu").model,
+            vocabulary=manifest.vocabulary,
+            text_normalisation=manifest.text_normalisation,
+            samples_per_frame=manifest.samples_per_frame,
+            longest_pass_s=manifest.longest_single_pass_s,
+        )
+    spec, model = load_checkpoint(folder, base=base)
+    return Recogniser(
+        model=EagerModel(model),
+        vocabulary=spec.vocabulary,
+        text_normalisation=spec.text_normalisation,
+        samples_per_frame=model.front_end.samples_per_frame,
+        longest_pass_s=model.front_end.longest_pass_s,
+    )
+
+
+def evaluate(recogniser: Recogniser, clips: Sequence[Clip]) -> Evaluation:
+    """Transcribe clips one by one and score them against their text."""
+    hypotheses, samples = [], 0
+    for clip in tqdm(clips, desc="evaluate", unit="clip"):
+        waveform = load_waveform(clip.audio)
+        samples += len(waveform)
+        hypotheses.append(recogniser.transcribe(waveform))
+    references = [clip.text for clip in clips]
+    return Evaluation(
+        rates=error_rates(references, hypotheses),
+        wer_interval=wer_interval(references, hypotheses),
+        audio_s=samples / SAMPLE_RATE_HZ,
+        hypotheses=tuple(hypotheses),
+    )
+
+
+def wer_interval(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[float, float]:
+    """95 % bootstrap interval of the word error rate, in percent, by resampling utterances."""
+    words = np.array([len(reference.split()) for reference in references])
+    pairs = zip(references, hypotheses, strict=True)
+    errors = np.array([_word_errors(reference, hypothesis) for reference, hypothesis in pairs])
+    draws = np.random.default_rng(0).integers(len(words), size=(RESAMPLES, len(words)))
+    rates = 100 * errors[draws].sum(axis=1) / words[draws].sum(axis=1)
+    low, high = np.percentile(rates, INTERVAL_PERCENTILES)
+    return float(low), float(high)
+
+
+def _word_errors(reference: str, hypothesis: str) -> int:
+    counts = jiwer.process_words(reference, hypothesis)
+    return counts.substitutions + counts.deletions + counts.insertions

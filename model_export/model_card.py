@@ -1,0 +1,86 @@
+"""The model card: a bundle's manifest in words."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from service.bundle import LayerMixing, Manifest, Measurement
+
+TEMPLATE = """# {name}
+
+Speech recognition for: {languages}. {summary}
+
+## How it was made
+
+- Base: {base} ({base_licence}).
+- Mixing, lowest layer first: {mixing}.
+- Trained on: {data}.
+- Input: {input_convention}; 16 kHz mono. One frame is {frame_ms:g} ms.
+- Longest single pass: {longest}.
+- Text: {tokens} labels; {text}.
+- Licence of the weights: {weights_licence}.
+- Written by {created_with}.
+
+## Error rates
+
+{measurements}
+
+## What to know before use
+
+It writes what its labels can spell: no punctuation, and digits only if they were in the training
+text. Speech unlike its training data is recognised worse. What the table does not list was not
+measured.
+"""
+
+
+def model_card(manifest: Manifest, summary: str) -> str:
+    """Markdown of a bundle's model card."""
+    rules = manifest.text_normalisation
+    provenance = manifest.provenance
+    longest_s = manifest.longest_single_pass_s
+    return TEMPLATE.format(
+        name=manifest.name,
+        languages=", ".join(manifest.languages) or "not stated",
+        summary=summary,
+        base=provenance.base,
+        base_licence=provenance.base_licence,
+        mixing=describe_mixing(manifest.layers),
+        data=", ".join(provenance.data),
+        input_convention=manifest.input_convention,
+        frame_ms=1000 * manifest.samples_per_frame / manifest.sample_rate_hz,
+        longest="no limit but memory" if longest_s is None else f"{longest_s:g} s",
+        tokens=len(manifest.vocabulary.tokens),
+        text="lower case" if rules.lowercase else "case kept",
+        weights_licence=provenance.weights_licence,
+        created_with=provenance.created_with,
+        measurements=_table(manifest.measurements),
+    )
+
+
+def describe_mixing(layers: Sequence[LayerMixing]) -> str:
+    """Mixers with their windows and how many layers have them, such as `2 attention, 2 wsm`."""
+    counts = Counter(
+        layer.mixer if layer.window_frames is None else f"{layer.mixer} (w = {layer.window_frames})"
+        for layer in layers
+    )
+    return ", ".join(f"{count} {mixing}" for mixing, count in counts.items())
+
+
+def _table(measurements: Sequence[Measurement]) -> str:
+    if not measurements:
+        return "None measured yet: `wsm-export evaluate` does it."
+    head = (
+        "| set | clips | minutes | WER % | CER % | decoding | note |\n|---|---|---|---|---|---|---|"
+    )
+    rows = (
+        f"| {row.test_set} | {row.clips} | {row.audio_s / 60:.1f} | {_wer(row)} "
+        f"| {row.cer_percent:.1f} | {row.decoding} | {row.note} |"
+        for row in measurements
+    )
+    return "\n".join([head, *rows])
+
+
+def _wer(row: Measurement) -> str:
+    if row.wer_interval_percent is None:
+        return f"{row.wer_percent:.1f}"
+    low, high = row.wer_interval_percent
+    return f"{row.wer_percent:.1f} [{low:.1f}, {high:.1f}]"
