@@ -1,0 +1,69 @@
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.bundle import Vocabulary
+from service.ctc import greedy_decode
+
+TOKENS = ("|", "a", "b", "_", "cd")
+VOCABULARY = Vocabulary(tokens=TOKENS, blank_id=3, word_delimiter="|")
+FRAME_S = 0.02
+
+label_lists = st.lists(st.integers(0, len(TOKENS) - 1), max_size=40)
+
+
+def slow_text(labels):
+    """CTC's definition, word for word: merge repeats, then remove blanks."""
+    merged = [one for place, one in enumerate(labels) if place == 0 or one != labels[place - 1]]
+    text = "".join(TOKENS[one] for one in merged if one != VOCABULARY.blank_id)
+    return " ".join(text.replace("|", " ").split())
+
+
+def logits_of(labels, seed):
+    noise = np.random.default_rng(seed).uniform(0, 1, (len(labels), len(TOKENS)))
+    noise[np.arange(len(labels)), labels] += 1.5
+    return noise.astype(np.float32)
+
+
+def decode(labels, seed=0, duration_s=None):
+    duration_s = len(labels) * FRAME_S if duration_s is None else duration_s
+    logits = logits_of(labels, seed)
+    return greedy_decode(logits, VOCABULARY, frame_s=FRAME_S, duration_s=duration_s)
+
+
+@given(label_lists, st.integers(0, 99))
+def test_text_is_that_of_the_definition(labels, seed):
+    transcript = decode(labels, seed)
+    assert transcript.text == slow_text(labels)
+    assert transcript.text.split() == [word.word for word in transcript.words]
+
+
+@given(label_lists, st.integers(0, 99), st.floats(0.001, 1.0))
+def test_words_are_in_order_within_the_audio_and_take_time(labels, seed, duration_s):
+    words = decode(labels, seed, duration_s).words
+    edges = [edge for word in words for edge in (word.start_s, word.end_s)]
+    assert edges == sorted(edges)
+    assert all(0 <= edge <= duration_s for edge in edges)
+    assert all(word.start_s < word.end_s for word in words)
+
+
+@given(label_lists.filter(len), st.integers(0, 99))
+def test_confidence_is_the_mean_posterior_of_the_frames_that_say_the_word(labels, seed):
+    logits = logits_of(labels, seed).astype(float)
+    for word in decode(labels, seed).words:
+        frames = range(round(word.start_s / FRAME_S), round(word.end_s / FRAME_S))
+        spoken = [frame for frame in frames if labels[frame] != VOCABULARY.blank_id]
+        logs = [
+            logits[frame, labels[frame]] - math.log(sum(math.exp(one) for one in logits[frame]))
+            for frame in spoken
+        ]
+        assert 0 < word.confidence <= 1
+        assert math.isclose(word.confidence, math.exp(sum(logs) / len(logs)), rel_tol=1e-5)
+
+
+@given(label_lists, st.integers(1, 4))
+def test_saying_every_label_longer_changes_no_word(labels, times):
+    longer = [one for one in labels for _ in range(times)]
+    assert decode(longer).text == decode(labels).text
