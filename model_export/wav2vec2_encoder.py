@@ -88,9 +88,9 @@ def _convolve(layer: nn.Module, hidden: Tensor, frame_lengths: Tensor) -> Tensor
     if not isinstance(norm, nn.GroupNorm):
         convolved: Tensor = layer(hidden)
         return convolved
-    standardised = _standardise(layer.conv(hidden), frame_lengths, norm.eps)
+    standardised = _standardise(layer.get_submodule("conv")(hidden), frame_lengths, norm.eps)
     scaled = standardised * norm.weight.unsqueeze(1) + norm.bias.unsqueeze(1)
-    activated: Tensor = layer.activation(scaled.to(hidden.dtype))
+    activated: Tensor = layer.get_submodule("activation")(scaled.to(hidden.dtype))
     return activated
 
 
