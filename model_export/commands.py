@@ -138,10 +138,9 @@ def inspect(options: argparse.Namespace) -> None:
     print(f"  input       {manifest.input_convention}")
     print(f"  labels      {' '.join(manifest.vocabulary.tokens)}")
     for variant in manifest.variants:
-        size = (options.bundle / variant.file).stat().st_size / 1e6
-        print(
-            f"  variant     {variant.file}: {variant.runtime}, {variant.precision}, {size:.1f} MB"
-        )
+        size_mb = (options.bundle / variant.file).stat().st_size / 1e6
+        kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
+        print(f"  variant     {variant.file}: {kind}")
     for row in manifest.measurements:
         print(
             f"  measured    {row.test_set}: WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"

@@ -9,6 +9,7 @@ Shapes: B batch, S samples, T frames, D width, V vocabulary.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -107,6 +108,17 @@ class CtcModel(nn.Module):
         """Whatever mixes the frames of a layer."""
         module: nn.Module = getattr(self.layers[layer_index], self.layer_names.attention)
         return module
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, but keep what is wholly frozen in evaluation mode.
+
+        Its dropout would make noise of what a cache holds as a constant.
+        """
+        super().train(mode)
+        for part in (self.stem, *self.layers):
+            if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
+        return self
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Recognise.

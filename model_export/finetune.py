@@ -1,5 +1,6 @@
 """Selective fine-tuning: Hugging Face's Trainer over the part that learns."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -62,11 +63,20 @@ class Schedule:
 
 
 class SelectiveTrainer(Trainer):
-    """A Trainer whose batches are bounded by their padded size."""
+    """A Trainer whose batches are bounded by their padded size, and that logs its speed.
 
-    def __init__(self, *, batch_budget: int, **kwargs: Any) -> None:
+    Args:
+        batch_s: padded seconds of audio in a batch.
+        unit_hz: input samples or frames in a second of audio.
+        kwargs: of the Trainer.
+    """
+
+    def __init__(self, *, batch_s: float, unit_hz: float, **kwargs: Any) -> None:
         super().__init__(data_collator=collate, **kwargs)
-        self._batch_budget = batch_budget
+        self._batch_budget = int(batch_s * unit_hz)
+        self._unit_hz = unit_hz
+        self._learnt_units = 0
+        self._logged_at_s = time.monotonic()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of like size in an order that depends on seed and epoch."""
@@ -75,6 +85,19 @@ class SelectiveTrainer(Trainer):
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Any]:  # noqa: ANN401
         """Batches of like size, shortest first."""
         return self._loader(eval_dataset or self.eval_dataset, None)
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
+        """Learn from a batch, and count its audio."""
+        self._learnt_units += int(inputs["input_lengths"].sum())
+        return super().training_step(model, inputs, *rest)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add to a training log how many seconds of audio were learnt from in a second."""
+        if "loss" in logs:
+            now_s = time.monotonic()
+            logs["speed"] = self._learnt_units / self._unit_hz / (now_s - self._logged_at_s)
+            self._learnt_units, self._logged_at_s = 0, now_s
+        super().log(logs, start_time)
 
     def _loader(self, examples: Any, seed: int | None) -> DataLoader[Any]:  # noqa: ANN401
         batches = BucketBatches(examples.sizes, self._batch_budget, seed)
@@ -159,7 +182,8 @@ class FineTuning:
             self.model.front_end.samples_per_frame if self._cache_dir else 1
         )
         trainer = SelectiveTrainer(
-            batch_budget=int(self._schedule.batch_s * unit_hz),
+            batch_s=self._schedule.batch_s,
+            unit_hz=unit_hz,
             model=objective,
             args=arguments,
             callbacks=[ProgressBar()],

@@ -8,12 +8,20 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+READINGS = (
+    ("loss", "loss", "{:.3f}"),
+    ("speed", "speed", "{:.0f}x"),
+    ("eval_wer", "WER", "{:.1f}%"),
+    ("eval_cer", "CER", "{:.1f}%"),
+)
+
 
 class ProgressBar(TrainerCallback):
-    """One bar over all steps with the loss; error rates are printed above it as they come."""
+    """One bar over all steps: loss, speed, memory and, once measured, error rates."""
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._shown: dict[str, str] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -39,10 +47,10 @@ class ProgressBar(TrainerCallback):
         """Show the loss in the bar, and what was measured on a line of its own."""
         if self._bar is None or logs is None:
             return
-        if "loss" in logs:
-            self._bar.set_postfix(loss=f"{logs['loss']:.3f}", memory=_peak_memory())
         if "eval_loss" in logs:
             self._bar.write(_summary(state.global_step, logs))
+        self._shown |= _readings(logs)
+        self._bar.set_postfix(self._shown)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -57,6 +65,14 @@ def peak_memory_bytes() -> int:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _readings(logs: dict[str, float]) -> dict[str, str]:
+    shown = {"memory": _peak_memory()}
+    for name, label, form in READINGS:
+        if name in logs:
+            shown[label] = form.format(logs[name])
+    return shown
 
 
 def _summary(step: int, logs: dict[str, float]) -> str:
