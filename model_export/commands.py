@@ -142,9 +142,8 @@ def inspect(options: argparse.Namespace) -> None:
         kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
         print(f"  variant     {variant.file}: {kind}")
     for row in manifest.measurements:
-        print(
-            f"  measured    {row.test_set}: WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
-        )
+        rates = f"WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
+        print(f"  measured    {row.test_set}: {rates}")
     print(f"  base        {manifest.provenance.base}")
     print(f"  licence     {manifest.provenance.weights_licence}")
 
