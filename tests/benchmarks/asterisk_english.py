@@ -1,0 +1,73 @@
+"""Make the English test set of telephone prompts from two Debian packages.
+
+    apt-get download asterisk-core-sounds-en asterisk-core-sounds-en-g722
+    for package in asterisk-core-sounds-en*.deb; do dpkg -x "$package" prompts; done
+    python -m tests.benchmarks.asterisk_english prompts data/asterisk-en
+
+One reader, 16 kHz, CC-BY-SA-3.0: for measuring, not for training shipped weights, and not kept in
+this repository. Prompts whose text is not what is said (digits, brackets, abbreviations) are left out.
+"""
+
+import argparse
+import gzip
+import json
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+TRANSCRIPTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
+SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
+UNSPOKEN = re.compile(r"[\d\[\]()<>]")
+SAMPLE_RATE_HZ = 16000
+
+
+def main() -> None:
+    """Write WAV files and `manifest.jsonl` into a folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", type=Path, help="folder of the unpacked packages")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    rows = []
+    for name, text in transcripts(options.packages / TRANSCRIPTS).items():
+        recording = options.packages / SOUNDS / f"{name}.g722"
+        if recording.is_file() and is_plain(text):
+            waveform = decode_g722(recording)
+            wav = options.out / f"{name}.wav"
+            wav.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(wav, waveform, SAMPLE_RATE_HZ)
+            seconds = round(len(waveform) / SAMPLE_RATE_HZ, 3)
+            rows.append({"audio": f"{name}.wav", "text": text, "seconds": seconds})
+    manifest = options.out / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    long_enough = sum(row["seconds"] >= 1 for row in rows)
+    print(f"{manifest}: {len(rows)} prompts, {long_enough} of at least 1 s")
+
+
+def transcripts(path: Path) -> dict[str, str]:
+    """Text of each prompt, by name."""
+    texts = {}
+    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, separator, text = line.partition(":")
+            if separator and not line.startswith(";"):
+                texts[name.strip()] = " ".join(text.split())
+    return texts
+
+
+def is_plain(text: str) -> bool:
+    """Whether the text is what is said: no digits, brackets, abbreviations or single letters."""
+    return len(text.strip(".")) > 1 and not text.isupper() and not UNSPOKEN.search(text)
+
+
+def decode_g722(path: Path) -> np.ndarray:
+    """Decode headerless G.722, which no decoder can recognise by itself."""
+    with av.open(str(path), format="g722") as container:
+        blocks = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    return np.concatenate(blocks)
+
+
+if __name__ == "__main__":
+    main()
