@@ -115,7 +115,8 @@ class Service:
 
     async def drain(self) -> None:
         """Refuse new requests, and finish accepted ones as far as the grace reaches."""
-        self.state = State.DRAINING
+        if self.state is not State.FAILED:
+            self.state = State.DRAINING
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_s):
                 await self._idle.wait()

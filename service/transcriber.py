@@ -170,6 +170,7 @@ class Transcriber:
         finally:
             for answer in answers:
                 answer.cancel()
+            await asyncio.wait(answers)
         return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
 
     async def _read(self, logits: FloatArray, duration_s: float) -> Transcript:

@@ -13,6 +13,7 @@ from service.metrics import Metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
 OTHER_ENDPOINT = "other"
+PROBED_ENDPOINTS = ("/health/live", "/health/ready", "/metrics")  # every few seconds, for ever
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -60,7 +61,10 @@ class RequestContext:
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_duration.labels(endpoint).observe(duration_s)
         request_id = scope["state"]["request_id"]
-        logger.info("%s %s %d %.3f s %s", scope["method"], endpoint, status, duration_s, request_id)
+        level = logging.DEBUG if endpoint in PROBED_ENDPOINTS else logging.INFO
+        logger.log(
+            level, "%s %s %d %.3f s %s", scope["method"], endpoint, status, duration_s, request_id
+        )
 
 
 def _request_id(given: str) -> str:
