@@ -5,7 +5,8 @@
     python -m tests.benchmarks.asterisk_english prompts data/asterisk-en
 
 One reader, 16 kHz, CC-BY-SA-3.0: for measuring, not for training shipped weights, and not kept in
-this repository. Prompts whose text is not what is said (digits, brackets, abbreviations) are left out.
+this repository. Prompts whose text is not what is said are left out: digits, brackets,
+abbreviations, and fewer than three characters a second.
 """
 
 import argparse
@@ -20,7 +21,8 @@ import soundfile
 
 TRANSCRIPTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
 SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
-UNSPOKEN = re.compile(r"[\d\[\]()<>]")
+UNSPOKEN = re.compile(r"[\d\[\]()<>]|^.?$|^[A-Z]\.[A-Z]\.$")
+SLOWEST_CHARACTERS_PER_S = 3.0
 SAMPLE_RATE_HZ = 16000
 
 
@@ -33,12 +35,14 @@ def main() -> None:
     rows = []
     for name, text in transcripts(options.packages / TRANSCRIPTS).items():
         recording = options.packages / SOUNDS / f"{name}.g722"
-        if recording.is_file() and is_plain(text):
-            waveform = decode_g722(recording)
+        if not recording.is_file() or UNSPOKEN.search(text):
+            continue
+        waveform = decode_g722(recording)
+        seconds = round(len(waveform) / SAMPLE_RATE_HZ, 3)
+        if len(text) / seconds >= SLOWEST_CHARACTERS_PER_S:
             wav = options.out / f"{name}.wav"
             wav.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(wav, waveform, SAMPLE_RATE_HZ)
-            seconds = round(len(waveform) / SAMPLE_RATE_HZ, 3)
             rows.append({"audio": f"{name}.wav", "text": text, "seconds": seconds})
     manifest = options.out / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -55,11 +59,6 @@ def transcripts(path: Path) -> dict[str, str]:
             if separator and not line.startswith(";"):
                 texts[name.strip()] = " ".join(text.split())
     return texts
-
-
-def is_plain(text: str) -> bool:
-    """Whether the text is what is said: no digits, brackets, abbreviations or single letters."""
-    return len(text.strip(".")) > 1 and not text.isupper() and not UNSPOKEN.search(text)
 
 
 def decode_g722(path: Path) -> np.ndarray:
