@@ -137,7 +137,7 @@ def _libav_blocks(
             yield frame.sample_rate, _planes(frame)
             decoded_s += frame.samples / frame.sample_rate
     except (av.FFmpegError, ValueError) as error:
-        kind = TruncatedAudio if decoded_s else UnsupportedAudio
+        kind = TruncatedAudio if decoded_s or promised_s else UnsupportedAudio
         raise kind(
             f"the stream cannot be decoded beyond {decoded_s:.3f} s",
             found=decoded_s,

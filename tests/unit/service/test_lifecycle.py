@@ -1,0 +1,135 @@
+import asyncio
+import json
+import shutil
+
+import pytest
+from audio_files import wav
+from tiny_bundle import make_bundle, speak
+
+from service.config import Settings
+from service.errors import InvalidBundle, NotReady, Overloaded
+from service.lifecycle import Service, State
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture
+def service(folder):
+    return Service(Settings(bundle=folder, device="cpu", threads=1, max_requests=2))
+
+
+def sample(service, metric, **labels):
+    return service.metrics.registry.get_sample_value(metric, labels)
+
+
+async def test_it_is_not_ready_until_the_bundle_is_loaded(service):
+    with pytest.raises(NotReady, match="being loaded"), service.admit():
+        pass
+    assert sample(service, "stt_rejected_total", reason="not_ready") == 1
+    await service.start()
+    with service.admit() as transcriber:
+        assert (await transcriber.transcribe(wav(speak("a b")))).transcript.text == "a b"
+    await service.drain()
+
+
+async def test_what_is_served_is_described(service, folder):
+    await service.start()
+    assert service.bundle.folder == folder
+    labels = {
+        "name": "tiny",
+        "file": "model.onnx",
+        "runtime": "onnxruntime",
+        "precision": "float32",
+        "device": "cpu",
+    }
+    assert sample(service, "stt_model_info", **labels) == 1
+    assert sample(service, "stt_model_memory_bytes", model="tiny") >= 0
+    await service.drain()
+
+
+async def test_only_so_many_requests_are_inside(service):
+    await service.start()
+    with service.admit(), service.admit():
+        with pytest.raises(Overloaded) as caught, service.admit():
+            pass
+        assert (caught.value.found, caught.value.limit) == (2, 2)
+    assert sample(service, "stt_rejected_total", reason="queue_full") == 1
+    with service.admit():
+        pass
+    await service.drain()
+
+
+async def test_draining_refuses_new_requests_and_finishes_accepted_ones(service):
+    await service.start()
+    with service.admit() as transcriber:
+        draining = asyncio.create_task(service.drain())
+        await asyncio.sleep(0)
+        with pytest.raises(NotReady, match="last requests"), service.admit():
+            pass
+        assert (await transcriber.transcribe(wav(speak("ab")))).transcript.text == "ab"
+        assert not draining.done()
+    await draining
+
+
+async def test_draining_waits_no_longer_than_the_grace(folder):
+    service = Service(Settings(bundle=folder, device="cpu", shutdown_grace_s=0))
+    await service.start()
+    with service.admit():
+        await service.drain()
+        assert service.state is State.DRAINING
+
+
+async def test_draining_while_loading_starts_nothing(service):
+    loading = asyncio.create_task(service.start())
+    await asyncio.sleep(0)
+    await service.drain()
+    await loading
+    assert service.state is State.DRAINING
+
+
+def damage_model(folder):
+    with (folder / "model.onnx").open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 10)
+
+
+def another_rate(folder):
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest["sample_rate_hz"] = 8000
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (damage_model, "damaged"),
+        (another_rate, "only 16000 Hz"),
+        (lambda folder: (folder / "golden.npz").unlink(), "missing"),
+        (lambda folder: (folder / "bundle.json").write_text("{}"), "not a valid manifest"),
+        (shutil.rmtree, "not a bundle"),
+    ],
+)
+async def test_a_bundle_that_cannot_be_served_is_a_clear_error(folder, tmp_path, harm, told):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    harm(copy)
+    service = Service(Settings(bundle=copy, device="cpu"))
+    with pytest.raises(InvalidBundle, match=told):
+        await service.start()
+    assert service.state is State.FAILED
+    with pytest.raises(NotReady, match="could not be loaded"):
+        service.ready()
+    await service.drain()
+    assert service.state is State.FAILED
+
+
+async def test_a_missing_runtime_tells_what_to_install(service, monkeypatch):
+    def load_model(*_, **__):
+        raise ImportError("No module named 'onnxruntime'")
+
+    monkeypatch.setattr("service.lifecycle.load_model", load_model)
+    with pytest.raises(InvalidBundle, match="extra cpu"):
+        await service.start()
