@@ -2,9 +2,11 @@
 
 import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model_export.errors import ManifestInvalid
 from model_export.text import normalise
@@ -81,13 +83,13 @@ def keep_spellable(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
     spellable = {*vocabulary.tokens, " "} - {vocabulary.word_delimiter}
     odd = {clip: sorted(set(clip.text) - spellable) for clip in corpus.clips}
     faults = tuple(f"{clip.audio}: not in the vocabulary: {odd[clip]}" for clip in odd if odd[clip])
-    if len(faults) == len(corpus.clips):
-        raise ManifestInvalid(f"no text fits the vocabulary; first: {faults[0]}")
     kept = tuple(clip for clip in corpus.clips if not odd[clip])
+    if not kept:
+        raise ManifestInvalid(f"no text fits the vocabulary; first: {faults[0]}")
     return Corpus(kept, (*corpus.skipped, *faults))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and fields of each row."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -96,21 +98,42 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             else:
                 for number, line in enumerate(lines, start=1):
                     if line.strip():
-                        yield number, json.loads(line)
+                        yield number, _object(f"{path}:{number}", json.loads(line))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
         raise ManifestInvalid(f"{path} cannot be read as a manifest: {error}") from error
 
 
-def _clip(path: Path, line: int, row: dict[str, str], rules: TextNormalisation) -> Clip:
+def _object(place: str, row: object) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ManifestInvalid(f"{place} is no object with fields: {row!r}")
+    return row
+
+
+def _clip(path: Path, line: int, row: dict[str, Any], rules: TextNormalisation) -> Clip:
+    place = f"{path}:{line}"
     if missing := [name for name in ("audio", "text") if row.get(name) is None]:
         found = ", ".join(str(name) for name in row)
-        raise ManifestInvalid(f"{path}:{line} has no {missing[0]!r}; its fields are: {found}")
-    seconds = row.get("seconds")
+        raise ManifestInvalid(f"{place} has no {missing[0]!r}; its fields are: {found}")
+    if not isinstance(row["audio"], str):
+        raise ManifestInvalid(f"{place}: audio is {row['audio']!r}, not a path")
     return Clip(
         audio=path.parent / row["audio"],
         text=normalise(str(row["text"]), rules),
-        seconds=float(seconds) if seconds else None,
+        seconds=_seconds(place, row.get("seconds")),
     )
+
+
+def _seconds(place: str, stated: str | float | None) -> float | None:
+    """The stated duration; a wrong one would spoil the size of batches."""
+    if stated is None or stated == "":
+        return None
+    try:
+        seconds = float(stated)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ManifestInvalid(f"{place}: seconds is {stated!r}, not a positive number")
+    return seconds
 
 
 def _fault(clip: Clip) -> str | None:

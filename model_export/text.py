@@ -18,9 +18,11 @@ def normalise(text: str, rules: TextNormalisation) -> str:
 
     Digits stay: spelling them is a matter of the language, and dropping them would hide speech.
     """
-    text = unicodedata.normalize(rules.unicode_form, text).translate(LONE_APOSTROPHES)
+    text = unicodedata.normalize(rules.unicode_form, text)
     if rules.lowercase:
-        text = text.lower()
+        # Lower case may compose where upper case does not: J with caron.
+        text = unicodedata.normalize(rules.unicode_form, text.lower())
+    text = text.translate(LONE_APOSTROPHES)
     return " ".join("".join(_kept(character, rules.keep) for character in text).split())
 
 
