@@ -417,3 +417,28 @@ async def test_a_client_that_leaves_while_sending_is_no_fault(client, app):
     start = {"type": "http.request", "body": b"--x\r\n", "more_body": True}
     assert await call(app, [start, {"type": "http.disconnect"}]) == 499
     await assert_still_serves(client)
+
+
+async def test_after_chaos_a_good_request_is_still_served(client, app, monkeypatch):
+    batcher = app.state.service._batcher
+    submit = batcher.submit
+
+    async def fail_on_long(waveform, **kwargs):
+        if waveform.size > 10 * RATE_HZ:
+            raise InferenceFailed("the model failed on this audio")
+        return await submit(waveform, **kwargs)
+
+    monkeypatch.setattr(batcher, "submit", fail_on_long)
+    failing = wav(np.zeros(11 * RATE_HZ, np.float32))
+    requests = [
+        asyncio.create_task(post(client, content))
+        for _ in range(8)
+        for content in (GOOD, b"", GOOD[:9000], failing, GOOD)
+    ]
+    await asyncio.sleep(0)
+    for request in requests[4::5]:
+        request.cancel()
+    await asyncio.wait(requests)
+    statuses = [request.result().status_code for request in requests if not request.cancelled()]
+    assert statuses == [200, 400, 415, 500] * 8
+    await assert_still_serves(client)
