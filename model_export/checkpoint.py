@@ -121,8 +121,10 @@ def load_checkpoint(folder: Path, *, base: str | None = None) -> tuple[ModelSpec
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
         raise CheckpointInvalid(f"{folder / WEIGHTS_FILE} cannot be read: {error}") from error
-    expected = trained_tensors(model).keys()
-    if odd := sorted(expected ^ tensors.keys()):
+    expected = {name: tensor.shape for name, tensor in trained_tensors(model).items()}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    names = sorted(expected.keys() | found.keys())
+    if odd := [name for name in names if expected.get(name) != found.get(name)]:
         raise CheckpointInvalid(
             f"{folder / WEIGHTS_FILE} does not fit the base: "
             f"{len(odd)} tensors differ, first {odd[0]!r}"

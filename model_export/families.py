@@ -3,8 +3,9 @@
 What differs between families is the table `FAMILIES`; everything else treats them alike.
 """
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, PreTrainedModel, Wav2Vec2Model
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils import logging
 
 from model_export import whisper_encoder
 from model_export.ctc_model import CtcModel, FrontEndFacts, LayerNames
@@ -59,9 +62,9 @@ def builder_of(folder: Path) -> Builder:
     """Look up who builds a base of this architecture.
 
     Raises:
-        BaseUnavailable: the architecture is not in the table.
+        BaseUnavailable: the configuration is damaged, or its architecture not in the table.
     """
-    model_type = AutoConfig.from_pretrained(folder).model_type
+    model_type = _config(folder).model_type
     if model_type not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise BaseUnavailable(f"{folder} is a {model_type!r} model; known families: {known}")
@@ -75,8 +78,15 @@ def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
 
 def layer_count_of(folder: Path) -> int:
     """Number of encoder layers of a base."""
-    config = AutoConfig.from_pretrained(folder)
+    config = _config(folder)
     return int(getattr(config, "encoder_layers", config.num_hidden_layers))
+
+
+def _config(folder: Path) -> Any:  # noqa: ANN401  each architecture has its own
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise BaseUnavailable(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
 
 
 def _build_whisper(folder: Path, vocabulary_size: int) -> CtcModel:
@@ -117,15 +127,33 @@ def _build_wav2vec2(folder: Path, vocabulary_size: int) -> CtcModel:
 
 
 def _load(kind: type[PreTrainedModel], folder: Path, renamed: dict[str, str] | None) -> Any:  # noqa: ANN401  transformers is not typed
-    loaded: Any = kind.from_pretrained(
-        folder, dtype="float32", key_mapping=renamed, output_loading_info=True
-    )
+    try:
+        with _quiet():
+            loaded: Any = kind.from_pretrained(
+                folder, dtype="float32", key_mapping=renamed, output_loading_info=True
+            )
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise BaseUnavailable(f"weights of {folder} cannot be loaded: {error}") from error
     model, report = loaded
     if missing := sorted(set(report["missing_keys"]) - UNUSED_WEIGHTS):
         raise BaseUnavailable(
             f"{folder} lacks {len(missing)} weights of {kind.__name__}, first {missing[0]!r}"
         )
     return model
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from listing the weights we do not want, such as a decoder's."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _wants_normalised(folder: Path) -> bool:

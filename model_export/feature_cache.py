@@ -97,7 +97,9 @@ def cached_examples(folder: Path, request: CacheRequest, model: CtcModel) -> Cac
     frames, index = folder / f"{key}.bf16", folder / f"{key}.json"
     if not index.exists():
         counts = _write_frames(frames, request, model)
-        index.write_text(json.dumps(counts))
+        unfinished = index.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(counts))
+        unfinished.replace(index)
     return CachedExamples(frames, json.loads(index.read_text()), model.width, request.labels)
 
 

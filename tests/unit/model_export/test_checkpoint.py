@@ -1,0 +1,120 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from model_export.checkpoint import (
+    SPEC_FILE,
+    WEIGHTS_FILE,
+    ModelSpec,
+    build_from_spec,
+    digest_of_base,
+    load_checkpoint,
+    load_spec,
+    save_checkpoint,
+)
+from model_export.ctc_model import CtcModel
+from model_export.errors import CheckpointInvalid
+from model_export.objective import trained_tensors
+
+
+@pytest.fixture
+def saved(spec: ModelSpec, tmp_path: Path) -> tuple[Path, CtcModel]:
+    """A checkpoint's folder, and the model it was saved from."""
+    model = build_from_spec(spec)
+    save_checkpoint(tmp_path / "checkpoint", spec, model)
+    return tmp_path / "checkpoint", model
+
+
+def test_loading_gives_the_same_logits(saved: tuple[Path, CtcModel], spec: ModelSpec) -> None:
+    folder, model = saved
+    found, loaded = load_checkpoint(folder)
+    waveforms, lengths = torch.randn(2, 5000) * 0.1, torch.tensor([5000, 3000])
+    with torch.inference_mode():
+        expected, _ = model.eval()(waveforms, lengths)
+        logits, _ = loaded(waveforms, lengths)
+    assert found == spec
+    assert torch.equal(logits, expected)
+
+
+def test_only_what_learnt_is_saved(saved: tuple[Path, CtcModel]) -> None:
+    folder, model = saved
+    tensors = load_file(folder / WEIGHTS_FILE)
+    assert tensors.keys() == trained_tensors(model).keys()
+    assert all(name.startswith(("head.", "layers.1.self_attn")) for name in tensors)
+
+
+def test_a_base_that_moved_can_be_named(
+    saved: tuple[Path, CtcModel], whisper_base: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in whisper_base.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    found, _ = load_checkpoint(saved[0], base=str(moved))
+    assert found.base == str(moved)
+
+
+def test_another_base_is_refused(saved: tuple[Path, CtcModel], wav2vec2_base: Path) -> None:
+    with pytest.raises(CheckpointInvalid, match="the checkpoint needs"):
+        load_checkpoint(saved[0], base=str(wav2vec2_base))
+
+
+def test_a_base_without_weights_has_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointInvalid, match=r"no \.safetensors"):
+        digest_of_base(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"base": 5}', b"\xff"])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / SPEC_FILE).write_bytes(content)
+    with pytest.raises(CheckpointInvalid, match="is not a checkpoint"):
+        load_spec(tmp_path)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def drop_a_tensor(path: Path) -> None:
+    tensors = load_file(path)
+    del tensors["head.bias"]
+    save_file(tensors, path)
+
+
+def add_a_foreign_tensor(path: Path) -> None:
+    save_file({**load_file(path), "layers.0.fc1.bias": torch.zeros(64)}, path)
+
+
+def change_a_shape(path: Path) -> None:
+    save_file({**load_file(path), "head.bias": torch.zeros(99)}, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, "cannot be read"),
+        (empty, "cannot be read"),
+        (remove, "cannot be read"),
+        (drop_a_tensor, "1 tensors differ, first 'head.bias'"),
+        (add_a_foreign_tensor, "1 tensors differ, first 'layers.0.fc1.bias'"),
+        (change_a_shape, "does not fit the base.*head.bias"),
+    ],
+)
+def test_damaged_weights_are_refused(
+    saved: tuple[Path, CtcModel], damage: Callable[[Path], None], message: str
+) -> None:
+    damage(saved[0] / WEIGHTS_FILE)
+    with pytest.raises(CheckpointInvalid, match=message):
+        load_checkpoint(saved[0])
