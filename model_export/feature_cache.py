@@ -25,7 +25,7 @@ from model_export.recordings import load_waveform
 from model_export.training_data import Example
 from service.bundle import sha256_of
 
-FORMAT = 1
+FORMAT = 2
 CLIPS_AT_ONCE = 64
 BATCH_SAMPLES = 16000 * 120
 

@@ -3,6 +3,8 @@
 Each utterance is padded, floored and scaled by itself: what else is in the batch changes nothing.
 """
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,14 +28,17 @@ class LogMel(nn.Module):
         mel_bands: number of bands, 80 in the smaller Whisper models.
     """
 
-    fourier: Tensor
+    cosines: Tensor
+    sines: Tensor
     filters: Tensor
 
     def __init__(self, mel_bands: int) -> None:
         super().__init__()
         bins = WINDOW_SAMPLES // 2 + 1
         filters = mel_filter_bank(bins, mel_bands, 0.0, 8000.0, 16000, "slaney", "slaney")
-        self.register_buffer("fourier", _fourier_kernels(bins), persistent=False)
+        cosines, sines = _fourier_matrices()
+        self.register_buffer("cosines", cosines, persistent=False)
+        self.register_buffer("sines", sines, persistent=False)
         self.register_buffer(
             "filters", torch.from_numpy(filters.T.astype(np.float32)), persistent=False
         )
@@ -49,14 +54,27 @@ class LogMel(nn.Module):
             features `[batch, mel_bands, mel_frames]`, zero on invalid frames, and
             mel frame lengths `[batch]`.
         """
-        mirrored = _mirror_edges(waveforms.float(), lengths)
-        spectrum = F.conv1d(mirrored.unsqueeze(1), self.fourier, stride=HOP_SAMPLES)
         mel_frames = (waveforms.shape[1] + HOP_SAMPLES - 1) // HOP_SAMPLES
-        real, imaginary = spectrum[:, :, :mel_frames].chunk(2, dim=1)
-        power = torch.matmul(self.filters, real.square() + imaginary.square())
+        frames = _frames(_mirror_edges(waveforms.float(), lengths), mel_frames)
+        power = torch.matmul(self.filters, self._power(frames).transpose(1, 2))
         mel_lengths = (lengths + HOP_SAMPLES - 1) // HOP_SAMPLES
         valid_mask = valid_frames(mel_lengths, power.shape[2]).unsqueeze(1)
         return _compress(power, valid_mask), mel_lengths
+
+    def _power(self, frames: Tensor) -> Tensor:
+        """Power spectrum `[batch, mel_frames, bins]` of frames `[batch, mel_frames, window]`.
+
+        In float64: a quiet band beside loud ones is a small difference of large sums, and its
+        logarithm would show how each runtime orders them. The two halves of a window are folded
+        onto each other first, which halves the work: cosines are even and sines are odd.
+        """
+        middle = WINDOW_SAMPLES // 2
+        start, rest = frames.double().split([middle + 1, middle - 1], dim=2)
+        mirrored = rest.flip(2)
+        inner = start[:, :, 1:middle]
+        even = torch.cat([start[:, :, :1], inner + mirrored, start[:, :, middle:]], dim=2)
+        real, imaginary = even @ self.cosines, (inner - mirrored) @ self.sines
+        return (real.square() + imaginary.square()).float()
 
 
 def valid_frames(frame_lengths: Tensor, frames: int) -> Tensor:
@@ -75,7 +93,7 @@ def _compress(power: Tensor, valid_mask: Tensor) -> Tensor:
 def _mirror_edges(waveforms: Tensor, lengths: Tensor) -> Tensor:
     """Pad each row by half a window, mirrored at its own two ends; zero beyond."""
     valid_mask = valid_frames(lengths, waveforms.shape[1])
-    padded = F.pad(waveforms.masked_fill(~valid_mask, 0.0), (0, 2 * EDGE_SAMPLES))
+    padded = F.pad(waveforms.masked_fill(~valid_mask, 0.0), (0, 2 * WINDOW_SAMPLES))
     head = padded[:, 1 : EDGE_SAMPLES + 1].flip(1)
     steps = torch.arange(EDGE_SAMPLES, device=waveforms.device)
     tail = padded.gather(1, (lengths.unsqueeze(1) - 2 - steps).clamp(min=0))
@@ -83,10 +101,23 @@ def _mirror_edges(waveforms: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat([head, padded], dim=1)
 
 
-def _fourier_kernels(bins: int) -> Tensor:
-    """Hann-windowed cosines, then sines: `[2 * bins, 1, WINDOW_SAMPLES]`."""
-    samples = np.arange(WINDOW_SAMPLES)
+def _frames(padded: Tensor, mel_frames: int) -> Tensor:
+    """Overlapping windows `[batch, mel_frames, window]`, made of blocks that tile them."""
+    block = math.gcd(WINDOW_SAMPLES, HOP_SAMPLES)
+    step, width = HOP_SAMPLES // block, WINDOW_SAMPLES // block
+    blocks = padded[:, : (step * mel_frames + width) * block].unflatten(1, (-1, block))
+    shifted = [blocks[:, shift : shift + step * mel_frames : step] for shift in range(width)]
+    return torch.cat(shifted, dim=2)
+
+
+def _fourier_matrices() -> tuple[Tensor, Tensor]:
+    """Hann-windowed cosines `[201, bins]` of samples 0 to 200, and sines `[199, bins]` of 1 to 199.
+
+    The second half of a window mirrors the first, so both halves share these rows.
+    """
+    middle = WINDOW_SAMPLES // 2
+    samples, bins = np.arange(middle + 1), np.arange(middle + 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * samples / WINDOW_SAMPLES)
-    phases = 2 * np.pi * np.outer(np.arange(bins), samples) / WINDOW_SAMPLES
-    kernels = np.concatenate([np.cos(phases), -np.sin(phases)]) * hann
-    return torch.from_numpy(kernels.astype(np.float32)).unsqueeze(1)
+    phases = 2 * np.pi * np.outer(samples, bins) / WINDOW_SAMPLES
+    cosines, sines = hann[:, None] * np.cos(phases), hann[:, None] * np.sin(phases)
+    return torch.from_numpy(cosines), torch.from_numpy(sines[1:middle])
