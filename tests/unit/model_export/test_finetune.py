@@ -1,0 +1,139 @@
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from model_export import finetune
+from model_export.checkpoint import WEIGHTS_FILE, ModelSpec, build_from_spec, load_checkpoint
+from model_export.data import Corpus
+from model_export.finetune import FineTuning, Schedule
+from model_export.objective import trained_tensors
+from model_export.progress import ProgressBar
+
+SHORT = Schedule(epochs=6, learning_rate=3e-3, batch_s=4, copies=2, seed=3)
+STOPPED_AFTER = 11  # steps; between two checkpoints and in the middle of an epoch
+
+
+class Interrupting(ProgressBar):
+    """Stops a run as Ctrl-C would."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        super().on_step_end(args, state, control, **kwargs)
+        if state.global_step == STOPPED_AFTER:
+            raise KeyboardInterrupt
+
+
+def logged(out: Path, name: str) -> list[float]:
+    """Everything that the last of the trainer's checkpoints remembers of a reading."""
+    state = json.loads((last_checkpoint(out) / "trainer_state.json").read_text())
+    return [entry[name] for entry in state["log_history"] if name in entry]
+
+
+def last_checkpoint(out: Path) -> Path:
+    return max(out.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+
+
+def final_weights(out: Path) -> dict[str, Tensor]:
+    """Of the last step, and of the best one."""
+    last = load_file(last_checkpoint(out) / "model.safetensors")
+    return last | {f"best.{name}": value for name, value in load_file(out / WEIGHTS_FILE).items()}
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_few_clips_can_be_learnt_by_heart(
+    spec: ModelSpec,
+    spoken: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cached: bool,
+) -> None:
+    monkeypatch.setattr(finetune, "SpecAugment", lambda: None)  # it hides what little there is
+    schedule = Schedule(epochs=60, learning_rate=1e-2, batch_s=12, seed=0)
+    run = FineTuning(
+        spec,
+        out=tmp_path / "out",
+        schedule=schedule,
+        cache_dir=tmp_path / "cache" if cached else None,
+    )
+    frozen = {name: value.clone() for name, value in run.model.named_parameters()}
+    rates = run.run(spoken, spoken)
+
+    losses = logged(tmp_path / "out", "loss")
+    assert all(math.isfinite(loss) for loss in losses)
+    assert losses[-1] < losses[0] / 2
+    assert rates["eval_loss"] < logged(tmp_path / "out", "eval_loss")[0] / 2
+    assert rates["eval_cer"] < 50
+    learnt = trained_tensors(run.model)
+    for name, value in run.model.named_parameters():
+        assert torch.equal(value, frozen[name]) != (name in learnt), name
+    _, loaded = load_checkpoint(tmp_path / "out")
+    torch.testing.assert_close(trained_tensors(loaded), learnt)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
+    spec: ModelSpec,
+    spoken: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cached: bool,
+) -> None:
+    def start(out: str) -> dict[str, float]:
+        cache_dir = tmp_path / "cache" if cached else None
+        run = FineTuning(spec, out=tmp_path / out, schedule=SHORT, cache_dir=cache_dir)
+        return run.run(spoken, spoken)
+
+    expected = start("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "ProgressBar", Interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            start("stopped")
+    stopped_at = int(last_checkpoint(tmp_path / "stopped").name.partition("-")[2])
+    torch.rand(99)  # nothing may depend on where the global generator stands
+    found = start("stopped")
+
+    assert 0 < stopped_at < STOPPED_AFTER
+    assert found == expected
+    torch.testing.assert_close(
+        final_weights(tmp_path / "stopped"), final_weights(tmp_path / "whole"), rtol=0, atol=0
+    )
+    assert logged(tmp_path / "stopped", "eval_loss") == logged(tmp_path / "whole", "eval_loss")
+
+
+def test_a_finished_run_is_not_repeated(
+    spec: ModelSpec, spoken: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = replace(SHORT, epochs=1, copies=1)
+    first = FineTuning(spec, out=tmp_path, schedule=schedule).run(spoken, spoken)
+    weights = final_weights(tmp_path)
+    monkeypatch.setattr(finetune.SelectiveTrainer, "training_step", None)
+    again = FineTuning(spec, out=tmp_path, schedule=schedule).run(spoken, spoken)
+    assert again == first
+    torch.testing.assert_close(final_weights(tmp_path), weights, rtol=0, atol=0)
+
+
+def test_matching_brings_mixers_closer_to_attention(
+    spec: ModelSpec, spoken: Corpus, tmp_path: Path
+) -> None:
+    schedule = replace(SHORT, epochs=1, copies=1, match_epochs=20, match_learning_rate=1e-2)
+    FineTuning(spec, out=tmp_path, schedule=schedule, cache_dir=tmp_path / "cache").run(
+        spoken, spoken
+    )
+    losses = logged(tmp_path / "matching", "eval_loss")
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_seed_gives_one_start(spec: ModelSpec, tmp_path: Path) -> None:
+    def head(seed: int) -> Tensor:
+        schedule = Schedule(seed=seed)
+        return FineTuning(spec, out=tmp_path, schedule=schedule).model.head.weight
+
+    assert torch.equal(head(1), head(1))
+    assert not torch.equal(head(1), head(2))
+    assert not torch.equal(build_from_spec(spec).head.weight, head(1))
