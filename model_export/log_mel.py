@@ -73,7 +73,8 @@ class LogMel(nn.Module):
         mirrored = rest.flip(2)
         inner = start[:, :, 1:middle]
         even = torch.cat([start[:, :, :1], inner + mirrored, start[:, :, middle:]], dim=2)
-        real, imaginary = even @ self.cosines, (inner - mirrored) @ self.sines
+        real: Tensor = even @ self.cosines
+        imaginary: Tensor = (inner - mirrored) @ self.sines
         return (real.square() + imaginary.square()).float()
 
 
