@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_export.checkpoint import ModelSpec, build_from_spec
+from model_export.families import build_model
+from model_export.matching import MatchingObjective
+
+LABELS = torch.tensor([[1], [1]])
+
+
+@pytest.fixture
+def matching(spec: ModelSpec, whisper_base: Path) -> MatchingObjective:
+    student, teacher = build_from_spec(spec), build_model(whisper_base, 5)
+    return MatchingObjective(student, teacher, layers=(1,), cached=False)
+
+
+def test_loss_is_the_error_relative_to_the_attention(matching: MatchingObjective) -> None:
+    mixer = matching.mixers[0]
+    with torch.no_grad():
+        mixer.mixer.combiner.weight.zero_()
+        mixer.mixer.combiner.bias.zero_()
+    loss = matching(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"]
+    assert float(loss) == pytest.approx(1.0)
+
+
+def test_padding_does_not_count(matching: MatchingObjective) -> None:
+    waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
+    expected = matching(waveforms, lengths, LABELS)["loss"]
+    waveforms[1, 5000:] = 100.0
+    longer = torch.nn.functional.pad(waveforms, (0, 3000), value=-7.0)
+    torch.testing.assert_close(matching(longer, lengths, LABELS)["loss"], expected)
+
+
+def test_only_the_mixers_are_moved_and_saved(matching: MatchingObjective) -> None:
+    matching(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"].backward()
+    assert all(value.grad is not None for value in matching.mixers.parameters())
+    assert all(name.startswith("mixers.0.mixer.") for name in matching.state_dict())
+    teacher = matching._teacher[0]
+    assert all(value.grad is None for value in teacher.parameters())
+
+
+def test_cached_frames_give_what_waveforms_give(
+    matching: MatchingObjective, spec: ModelSpec, whisper_base: Path
+) -> None:
+    student, teacher = build_from_spec(spec), build_model(whisper_base, 5)
+    cached = MatchingObjective(student, teacher, layers=(1,), cached=True)
+    cached.mixers.load_state_dict(matching.mixers.state_dict())
+    waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
+    hidden, frame_lengths = teacher.lower(waveforms, lengths, 1)
+    torch.testing.assert_close(
+        cached(hidden, frame_lengths, LABELS), matching(waveforms, lengths, LABELS)
+    )

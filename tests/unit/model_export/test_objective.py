@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from model_export.checkpoint import ModelSpec, build_from_spec
+from model_export.objective import CtcObjective, SpecAugment, ctc_loss, trained_tensors
+from model_export.training_data import IGNORED_LABEL
+
+LABELS = torch.tensor([[2, 3, 3], [4, IGNORED_LABEL, IGNORED_LABEL]])
+
+
+def objective_for(spec: ModelSpec, *, cached: bool, masking: SpecAugment | None) -> CtcObjective:
+    torch.manual_seed(0)
+    model = build_from_spec(spec)
+    return CtcObjective(model, first_layer=1, cached=cached, blank_id=0, spec=masking)
+
+
+def test_loss_is_per_label_and_ignores_padding() -> None:
+    logits = torch.randn(2, 9, 5)
+    frame_lengths = torch.tensor([9, 4])
+    singles = [
+        F.ctc_loss(
+            logits[row, :frames].log_softmax(dim=1).unsqueeze(1),
+            torch.tensor([labels]),
+            torch.tensor([frames]),
+            torch.tensor([len(labels)]),
+            reduction="sum",
+        )
+        / len(labels)
+        for row, frames, labels in ((0, 9, [2, 3, 3]), (1, 4, [4]))
+    ]
+    loss = ctc_loss(logits, frame_lengths, LABELS, 0)
+    torch.testing.assert_close(loss, torch.stack(singles).mean())
+    logits[1, 4:] = 1e4
+    torch.testing.assert_close(ctc_loss(logits, frame_lengths, LABELS, 0), loss)
+
+
+def test_labels_that_do_not_fit_their_frames_cost_nothing() -> None:
+    logits = torch.randn(1, 3, 5, requires_grad=True)
+    loss = ctc_loss(logits, torch.tensor([3]), torch.tensor([[2, 2, 2]]), 0)
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
+
+
+def test_half_precision_logits_give_a_float32_loss() -> None:
+    loss = ctc_loss(torch.randn(2, 9, 5).half(), torch.tensor([9, 4]), LABELS, 0)
+    assert loss.dtype is torch.float32
+
+
+def test_cached_frames_give_what_waveforms_give(spec: ModelSpec) -> None:
+    fresh = objective_for(spec, cached=False, masking=None).eval()
+    cached = objective_for(spec, cached=True, masking=None).eval()
+    waveforms, lengths = torch.randn(2, 8000) * 0.1, torch.tensor([8000, 5000])
+    hidden, frame_lengths = fresh.model.lower(waveforms, lengths, 1)
+    expected, found = fresh(waveforms, lengths, LABELS), cached(hidden, frame_lengths, LABELS)
+    torch.testing.assert_close(found, expected)
+    assert (found["predictions"][1, frame_lengths[1] :] == IGNORED_LABEL).all()
+    assert (found["predictions"][1, : frame_lengths[1]] != IGNORED_LABEL).all()
+
+
+def test_masking_happens_in_training_only(spec: ModelSpec) -> None:
+    masked = objective_for(spec, cached=True, masking=SpecAugment(widest_mask=8))
+    batch = (torch.randn(2, 40, 32), torch.tensor([40, 30]), LABELS)
+    torch.manual_seed(0)
+    assert masked.train()(*batch)["loss"] != masked(*batch)["loss"]
+    assert masked.eval()(*batch)["loss"] == masked(*batch)["loss"]
+
+
+def test_state_holds_what_learns_and_loads_without_the_rest(
+    spec: ModelSpec, tmp_path: Path
+) -> None:
+    objective = objective_for(spec, cached=False, masking=None)
+    state = objective.state_dict()
+    assert state.keys() == {f"model.{name}" for name in trained_tensors(objective.model)}
+    with torch.no_grad():
+        objective.model.head.bias.add_(1.0)
+    objective.load_state_dict(state)
+    torch.save(state, tmp_path / "state.pt")
+    restored = torch.load(tmp_path / "state.pt", weights_only=True)
+    torch.testing.assert_close(objective.state_dict(), restored)
+
+
+@pytest.mark.parametrize("masking", [None, SpecAugment()])
+def test_gradients_stay_above_the_first_layer(spec: ModelSpec, masking: SpecAugment | None) -> None:
+    objective = objective_for(spec, cached=False, masking=masking).train()
+    objective(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"].backward()
+    reached = {n for n, value in objective.model.named_parameters() if value.grad is not None}
+    assert reached == trained_tensors(objective.model).keys()
