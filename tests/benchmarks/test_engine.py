@@ -1,0 +1,53 @@
+"""The shipped bundle's engine: batches packed by length against one utterance at a time."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.audio import SAMPLE_RATE_HZ, decode_audio
+from service.backends import load_model
+from service.bundle import load_bundle
+from service.config import PACKAGED_BUNDLE
+from service.packing import BatchBudget, Lane, Pending, choose_batch, pad_waveforms
+from tests.benchmarks.timing import time_pairs
+
+SPEECH = Path(__file__).parents[1] / "assets" / "speech"
+UTTERANCES = 56
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("threads", [1, 2])
+def test_batches_against_single_utterances(threads):
+    model = load_model(load_bundle(PACKAGED_BUNDLE), device="cpu", threads=threads).model
+    rows = (SPEECH / "manifest.jsonl").read_text().splitlines()
+    clips = [decode_audio(SPEECH / json.loads(row)["audio"]) for row in rows]
+    waveforms = clips * (UTTERANCES // len(clips))
+    random.Random(0).shuffle(waveforms)
+    audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
+
+    def run(groups):
+        for group in groups:
+            model.infer(*pad_waveforms(group))
+
+    singles, batches = [[waveform] for waveform in waveforms], _packed(waveforms)
+    pairs = time_pairs(lambda: run(batches), lambda: run(singles), pairs=11)
+    print(
+        f"\n{threads} thread(s), {len(waveforms)} clips, {audio_s:.0f} s of audio in "
+        f"{len(batches)} batches: {pairs}; {audio_s / np.median(pairs.first_s):.0f}x real time "
+        f"batched, {audio_s / np.median(pairs.second_s):.0f}x one by one"
+    )
+    assert pairs.ratio > 0.5
+
+
+def _packed(waveforms):
+    budget = BatchBudget(max_batch_samples=120 * SAMPLE_RATE_HZ, max_batch_size=16)
+    pending = [Pending(key, len(one), arrived_s=key) for key, one in enumerate(waveforms)]
+    batches = []
+    while pending:
+        batch = choose_batch(pending, Lane.INTERACTIVE, budget)
+        batches.append([waveforms[one.key] for one in batch])
+        pending = [one for one in pending if one not in batch]
+    return batches
