@@ -22,7 +22,7 @@ def test_loss_is_the_error_relative_to_the_attention(matching: MatchingObjective
         mixer.mixer.combiner.weight.zero_()
         mixer.mixer.combiner.bias.zero_()
     loss = matching(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"]
-    assert float(loss) == pytest.approx(1.0)
+    assert loss.item() == pytest.approx(1.0)
 
 
 def test_padding_does_not_count(matching: MatchingObjective) -> None:
