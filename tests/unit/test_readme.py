@@ -1,0 +1,43 @@
+"""The README names everything a user can set, meet or watch."""
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.config import PREFIX, Settings
+from service.errors import ServiceError
+from service.metrics import Metrics
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+ABSTRACT = {"service_error", "client_error"}
+
+
+def test_it_stays_short():
+    assert len(README.splitlines()) < 250
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_table(name):
+    assert f"`{PREFIX}{name.upper()}`" in README
+
+
+def test_every_error_is_in_the_table_with_its_status():
+    for error in _tree(ServiceError):
+        if error.code not in ABSTRACT:
+            assert f"| `{error.code}` | {error.status} |" in README
+
+
+def test_every_metric_is_in_the_table():
+    registry = CollectorRegistry()
+    Metrics(registry)
+    for family in registry.collect():
+        if family.name.startswith("stt_"):
+            name = family.name.removesuffix("_info")
+            assert name in README
+
+
+def _tree(error):
+    yield error
+    for child in error.__subclasses__():
+        yield from _tree(child)
