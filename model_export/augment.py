@@ -4,15 +4,14 @@ import random
 
 import audiomentations
 import numpy as np
-import numpy.typing as npt
 import soxr
 import torch
 from torch import Tensor
 
-FloatArray = npt.NDArray[np.float32]
+from service.arrays import FloatArray
+from service.audio import SAMPLE_RATE_HZ
 
 SPEEDS = (0.9, 1.0, 1.1)
-SAMPLE_RATE_HZ = 16000
 SEED_RANGE = 2**32
 AUGMENTATION = "speed-eq-band-noise-gain/1"
 
@@ -57,7 +56,7 @@ def spec_augment(
     time_masks: int,
     longest_time_mask_frames: int,
     width_masks: int,
-    widest_mask: int,
+    widest_mask_share: float,
 ) -> Tensor:
     """Zero random spans of frames and of features, drawn per utterance.
 
@@ -66,15 +65,16 @@ def spec_augment(
         time_masks: spans of frames per utterance.
         longest_time_mask_frames: length of the longest of them.
         width_masks: spans of features per utterance.
-        widest_mask: length of the widest of them.
+        widest_mask_share: length of the widest of them, as a share of the width.
 
     Returns:
         A new `[batch, frames, width]`.
     """
+    widest = int(hidden.shape[2] * widest_mask_share)
     time_mask = _random_spans(
         hidden.shape[0], hidden.shape[1], time_masks, longest_time_mask_frames
     )
-    width_mask = _random_spans(hidden.shape[0], hidden.shape[2], width_masks, widest_mask)
+    width_mask = _random_spans(hidden.shape[0], hidden.shape[2], width_masks, widest)
     masked = time_mask.unsqueeze(2) | width_mask.unsqueeze(1)
     return hidden.masked_fill(masked.to(hidden.device), 0.0)
 

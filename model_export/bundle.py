@@ -21,6 +21,7 @@ from model_export.exporters import export_onnx, export_torchscript
 from model_export.model_card import model_card
 from model_export.parity import Parity, measure_parity, require_parity
 from service.arrays import FloatArray
+from service.audio import SAMPLE_RATE_HZ
 from service.backends import load_model
 from service.bundle import (
     GOLDEN_FILE,
@@ -34,7 +35,6 @@ from service.bundle import (
     sha256_of,
 )
 
-SAMPLE_RATE_HZ = 16000
 MODEL_CARD_FILE = "MODEL_CARD.md"
 FILES: dict[Runtime, str] = {"onnxruntime": "model.onnx", "torchscript": "model.ts"}
 EXPORTERS = {"onnxruntime": export_onnx, "torchscript": export_torchscript}

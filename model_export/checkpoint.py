@@ -6,6 +6,7 @@
 The frozen rest comes from the base, whose digest is held against the recorded one.
 """
 
+import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import CheckpointInvalid
-from model_export.families import build_model, resolve_base
+from model_export.families import CONFIG_FILE, PREPROCESSOR_FILE, build_model, resolve_base
 from model_export.freezing import AlsoTrain, freeze_all_but, trainable_names
 from model_export.objective import trained_tensors
 from model_export.surgery import replace_attention
@@ -29,7 +30,7 @@ class ModelSpec(BaseModel):
 
     Attributes:
         base: folder or hub name.
-        base_digest: SHA-256 over the base's weight files.
+        base_digest: SHA-256 over the base's weights and configuration.
         languages: codes of the languages it was trained on.
         layers: indices of the layers whose mixing learns.
         mixer: what mixes there.
@@ -53,15 +54,17 @@ class ModelSpec(BaseModel):
 
 
 def digest_of_base(folder: Path) -> str:
-    """SHA-256 over the digests of a base's weight files.
+    """SHA-256 over a base's weights and the configuration that gives them their meaning.
 
     Raises:
-        CheckpointInvalid: there are none.
+        CheckpointInvalid: there are no weights.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
         raise CheckpointInvalid(f"{folder} holds no .safetensors weights")
-    return " ".join(sha256_of(file) for file in files)
+    meaning = [folder / name for name in (CONFIG_FILE, PREPROCESSOR_FILE)]
+    files = [path for path in (*meaning, *weights) if path.is_file()]
+    return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
 
 
 def build_from_spec(spec: ModelSpec) -> CtcModel:

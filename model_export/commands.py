@@ -38,7 +38,6 @@ def finetune(options: argparse.Namespace) -> None:
         vocabulary = make_vocabulary(clip.text for clip in train.clips)
     train = keep_spellable(train, vocabulary)
     dev = keep_spellable(read_corpus(options.dev, rules), vocabulary)
-    _report_skipped(train, dev)
     schedule = Schedule(
         epochs=options.epochs,
         match_epochs=options.match_epochs if options.init == "match" else 0,
@@ -53,6 +52,8 @@ def finetune(options: argparse.Namespace) -> None:
         schedule=schedule,
         cache_dir=options.cache_features,
     )
+    train, dev = run.fitting(train), run.fitting(dev)
+    _report_skipped(train, dev)
     learning = count_parameters(run.model, trainable_only=True)
     print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
     rates = run.run(train, dev)

@@ -14,13 +14,12 @@ from model_export.data import Clip
 from model_export.recordings import load_waveform
 from model_export.scoring import ErrorRates, error_rates
 from service.arrays import FloatArray, IntArray
+from service.audio import SAMPLE_RATE_HZ
 from service.backends import AcousticModel, load_model
 from service.bundle import Measurement, TextNormalisation, Vocabulary, load_bundle
 from service.ctc import greedy_decode
-from service.segmentation import split, stitch
+from service.segmentation import OVERLAP_S, split, stitch
 
-SAMPLE_RATE_HZ = 16000
-OVERLAP_S = 4.0
 RESAMPLES = 1000
 INTERVAL_PERCENTILES = (2.5, 97.5)
 

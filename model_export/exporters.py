@@ -18,12 +18,12 @@ from torch import Tensor
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import ExportError
+from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import INPUTS, OUTPUTS
 
 OPSET = 20
 LARGEST_BATCH = 4096
 SMALLEST_COMPACTED = 1024  # elements; below this a Cast costs more than it saves
-SAMPLE_RATE_HZ = 16000
 
 
 def export_onnx(model: CtcModel, path: Path) -> None:

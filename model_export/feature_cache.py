@@ -23,11 +23,12 @@ from model_export.ctc_model import CtcModel
 from model_export.data import Clip
 from model_export.recordings import load_waveform
 from model_export.training_data import Example
+from service.audio import SAMPLE_RATE_HZ
 from service.bundle import sha256_of
 
 FORMAT = 2
 CLIPS_AT_ONCE = 64
-BATCH_SAMPLES = 16000 * 120
+BATCH_SAMPLES = 120 * SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
-from transformers.trainer_utils import get_last_checkpoint
 
-from model_export.augment import SAMPLE_RATE_HZ
 from model_export.checkpoint import ModelSpec, build_from_spec, save_checkpoint
 from model_export.data import Clip, Corpus
 from model_export.families import build_model, resolve_base
@@ -24,6 +22,7 @@ from model_export.freezing import first_trained_layer
 from model_export.matching import MatchingObjective
 from model_export.objective import CtcObjective, SpecAugment
 from model_export.progress import ProgressBar
+from model_export.resuming import claim_run, newest_checkpoint
 from model_export.scoring import decode_labels, error_rates
 from model_export.text import encode
 from model_export.training_data import (
@@ -32,7 +31,9 @@ from model_export.training_data import (
     Examples,
     WaveformExamples,
     collate,
+    keep_fitting,
 )
+from service.audio import SAMPLE_RATE_HZ
 from service.bundle import Vocabulary
 
 WARMUP_SHARE = 0.1
@@ -138,7 +139,12 @@ class FineTuning:
 
         Returns:
             Of the best epoch on `dev`: eval_loss, and eval_wer and eval_cer in percent.
+
+        Raises:
+            CheckpointInvalid: `out` holds a run with other options.
         """
+        train, dev = self.fitting(train), self.fitting(dev)
+        claim_run(self._out, self._options(train, dev))
         train_examples = self._examples(train.clips, self._schedule.copies)
         dev_examples = self._examples(dev.clips, 1)
         if self._schedule.match_epochs:
@@ -146,6 +152,19 @@ class FineTuning:
         rates = self._learn(train_examples, dev_examples)
         save_checkpoint(self._out, self.spec, self.model)
         return {name: rates[name] for name in ("eval_loss", "eval_wer", "eval_cer")}
+
+    def fitting(self, corpus: Corpus) -> Corpus:
+        """Skip clips that the encoder cannot take, or whose text CTC cannot fit into them."""
+        return keep_fitting(corpus, self.model.front_end, self.spec.vocabulary)
+
+    def _options(self, train: Corpus, dev: Corpus) -> dict[str, Any]:
+        return {
+            **self.spec.model_dump(mode="json"),
+            **asdict(self._schedule),
+            "cached": self._cache_dir is not None,
+            "train_clips": len(train.clips),
+            "dev_clips": len(dev.clips),
+        }
 
     def _match(self, train: Examples, dev: Examples) -> None:
         teacher = build_model(resolve_base(self.spec.base), len(self.spec.vocabulary.tokens))
@@ -191,15 +210,13 @@ class FineTuning:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
-        folder = arguments.output_dir or ""
-        resumed = get_last_checkpoint(folder) if Path(folder).is_dir() else None
-        trainer.train(resume_from_checkpoint=resumed)
+        trainer.train(resume_from_checkpoint=newest_checkpoint(Path(arguments.output_dir or "")))
         return trainer
 
     def _examples(self, clips: Sequence[Clip], copies: int) -> Examples:
         labels = [encode(clip.text, self.spec.vocabulary) for clip in clips]
         if self._cache_dir is None:
-            return WaveformExamples(clips, labels, augmented=copies > 1)
+            return WaveformExamples(clips, labels, copies)
         request = CacheRequest(clips, labels, copies, self.spec.base_digest, self._first_layer)
         return cached_examples(self._cache_dir, request, self.model)
 

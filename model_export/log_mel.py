@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
 
+from service.audio import SAMPLE_RATE_HZ
+
 WINDOW_SAMPLES = 400
 HOP_SAMPLES = 160
 EDGE_SAMPLES = WINDOW_SAMPLES // 2
@@ -35,7 +37,9 @@ class LogMel(nn.Module):
     def __init__(self, mel_bands: int) -> None:
         super().__init__()
         bins = WINDOW_SAMPLES // 2 + 1
-        filters = mel_filter_bank(bins, mel_bands, 0.0, 8000.0, 16000, "slaney", "slaney")
+        filters = mel_filter_bank(
+            bins, mel_bands, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ, "slaney", "slaney"
+        )
         cosines, sines = _fourier_matrices()
         self.register_buffer("cosines", cosines, persistent=False)
         self.register_buffer("sines", sines, persistent=False)

@@ -20,7 +20,7 @@ class SpecAugment:
     time_masks: int = 2
     longest_time_mask_frames: int = 20
     width_masks: int = 2
-    widest_mask: int = 24
+    widest_mask_share: float = 1 / 16
 
 
 class CtcObjective(nn.Module):
@@ -74,7 +74,7 @@ class CtcObjective(nn.Module):
                 time_masks=self.spec.time_masks,
                 longest_time_mask_frames=self.spec.longest_time_mask_frames,
                 width_masks=self.spec.width_masks,
-                widest_mask=self.spec.widest_mask,
+                widest_mask_share=self.spec.widest_mask_share,
             )
         logits = self.model.upper(hidden, frame_lengths, self.first_layer)
         padding_mask = ~valid_frames(frame_lengths, logits.shape[1])

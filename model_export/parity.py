@@ -9,13 +9,13 @@ import torch
 from model_export.ctc_model import CtcModel
 from model_export.errors import ParityFailed
 from service.arrays import FloatArray, IntArray
+from service.audio import SAMPLE_RATE_HZ
 from service.backends import AcousticModel
 
 TOLERANCE = 1e-4
 TRIALS = 12
 LARGEST_BATCH = 5
 LONGEST_TRIAL_S = 20.0
-SAMPLE_RATE_HZ = 16000
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def measure_parity(
             differences.append(_distance(found[row, :frames], expected[row, :frames]))
             batch_differences.append(_distance(found[row, :frames], alone[0]))
             flips += _flips(found[row, :frames], expected[row, :frames])
-    return Parity(max(differences), max(batch_differences), flips)
+    # np.max, unlike max, hands a NaN on.
+    return Parity(float(np.max(differences)), float(np.max(batch_differences)), flips)
 
 
 def require_parity(name: str, parity: Parity, tolerance: float = TOLERANCE) -> None:
@@ -82,7 +83,9 @@ def _batches(
 ) -> Iterator[tuple[FloatArray, IntArray]]:
     rng = np.random.default_rng(seed)
     shortest = model.front_end.receptive_field_samples
-    longest = int(min(model.front_end.longest_pass_s or LONGEST_TRIAL_S, LONGEST_TRIAL_S) * 16000)
+    longest = int(
+        min(model.front_end.longest_pass_s or LONGEST_TRIAL_S, LONGEST_TRIAL_S) * SAMPLE_RATE_HZ
+    )
     for _ in range(TRIALS):
         # Lengths spread over orders of magnitude: short ones are where edges show.
         exponents = rng.uniform(np.log(shortest), np.log(longest), rng.integers(1, LARGEST_BATCH))

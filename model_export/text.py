@@ -68,5 +68,8 @@ def frames_needed(labels: Sequence[int]) -> int:
 
 
 def _kept(character: str, keep: str) -> str:
-    is_kept = character in keep or unicodedata.category(character)[0] in "LMN"
-    return character if is_kept else " "
+    category = unicodedata.category(character)
+    if character in keep or category[0] in "LMN":
+        return character
+    # Joiners and soft hyphens stand inside words; anything else parts them.
+    return "" if category == "Cf" else " "

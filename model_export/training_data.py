@@ -1,7 +1,8 @@
 """Examples for training: datasets, batches of a bounded cost, and padding."""
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from model_export.augment import SAMPLE_RATE_HZ, WaveformAugmenter
-from model_export.data import Clip
+from model_export.augment import SPEEDS, WaveformAugmenter
+from model_export.ctc_model import FrontEndFacts
+from model_export.data import Clip, Corpus
+from model_export.errors import ManifestInvalid
 from model_export.recordings import load_waveform
+from model_export.text import encode, frames_needed
+from service.audio import SAMPLE_RATE_HZ
+from service.bundle import Vocabulary
 
 IGNORED_LABEL = -100
 
@@ -102,30 +108,60 @@ class WaveformExamples:
     Args:
         clips: the utterances.
         labels: label ids of each.
-        augmented: augment, differently in every epoch.
+        copies: entries per clip; the first is clean, the others are augmented anew in each epoch.
     """
 
-    def __init__(
-        self, clips: Sequence[Clip], labels: Sequence[Sequence[int]], *, augmented: bool
-    ) -> None:
+    def __init__(self, clips: Sequence[Clip], labels: Sequence[Sequence[int]], copies: int) -> None:
         self._clips = clips
         self._labels = labels
-        self._augmenter = WaveformAugmenter() if augmented else None
+        self._augmenter = WaveformAugmenter()
         self._epoch = 0
-        self.sizes = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips]
+        self.sizes = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips] * copies
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the augmentation of an epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self.sizes)
 
     def __getitem__(self, index: int) -> Example:
-        waveform = load_waveform(self._clips[index].audio)
-        if self._augmenter is not None:
+        copy, clip_index = divmod(index, len(self._clips))
+        waveform = load_waveform(self._clips[clip_index].audio)
+        if copy:
             waveform = self._augmenter(waveform, self._epoch * len(self) + index)
-        return Example(torch.from_numpy(waveform), torch.tensor(self._labels[index]))
+        return Example(torch.from_numpy(waveform), torch.tensor(self._labels[clip_index]))
+
+
+def keep_fitting(corpus: Corpus, front_end: FrontEndFacts, vocabulary: Vocabulary) -> Corpus:
+    """Skip clips that the encoder cannot take, or that are too short for their text.
+
+    Returns:
+        The rest, each with its duration.
+
+    Raises:
+        ManifestInvalid: that is every clip.
+    """
+    clips = [replace(clip, seconds=duration_s(clip)) for clip in corpus.clips]
+    faults = {clip: _misfit(clip, front_end, vocabulary) for clip in clips}
+    lines = tuple(f"{clip.audio}: {fault}" for clip, fault in faults.items() if fault)
+    kept = tuple(clip for clip in clips if faults[clip] is None)
+    if not kept:
+        raise ManifestInvalid(f"no clip fits the encoder; first: {lines[0]}")
+    return Corpus(kept, (*corpus.skipped, *lines))
+
+
+def _misfit(clip: Clip, front_end: FrontEndFacts, vocabulary: Vocabulary) -> str | None:
+    seconds = duration_s(clip)
+    shortest_s = front_end.receptive_field_samples / SAMPLE_RATE_HZ
+    # The slowest augmentation makes it this much longer.
+    longest_s = (front_end.longest_pass_s or math.inf) * min(SPEEDS)
+    if not shortest_s <= seconds <= longest_s:
+        return f"lasts {seconds:.2f} s; the encoder takes {shortest_s:.2f} to {longest_s:.2f} s"
+    frames = int(seconds * SAMPLE_RATE_HZ) // front_end.samples_per_frame
+    if (needed := frames_needed(encode(clip.text, vocabulary))) > frames:
+        return f"has {frames} frames; its text needs {needed}"
+    return None
 
 
 def duration_s(clip: Clip) -> float:

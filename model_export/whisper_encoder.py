@@ -10,6 +10,7 @@ from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from model_export.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, LogMel, valid_frames
+from service.audio import SAMPLE_RATE_HZ
 
 SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
 RECEPTIVE_FIELD_SAMPLES = WINDOW_SAMPLES
@@ -36,7 +37,7 @@ class WhisperStem(nn.Module):
     @property
     def longest_pass_s(self) -> float:
         """Seconds that the positions reach."""
-        return int(self.positions.shape[0]) * SAMPLES_PER_FRAME / 16000
+        return int(self.positions.shape[0]) * SAMPLES_PER_FRAME / SAMPLE_RATE_HZ
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embed waveforms.

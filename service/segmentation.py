@@ -13,6 +13,8 @@ import numpy as np
 
 from service.arrays import FloatArray
 
+OVERLAP_S = 4.0
+
 
 @dataclass(frozen=True)
 class Segment:

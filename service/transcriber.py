@@ -24,11 +24,9 @@ from service.config import Settings
 from service.ctc import Transcript, greedy_decode
 from service.errors import InvalidRequest
 from service.metrics import Metrics
-from service.segmentation import Segment, split, stitch
+from service.segmentation import OVERLAP_S, Segment, split, stitch
 
 T = TypeVar("T")
-
-SEGMENT_OVERLAP_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ class Transcriber:
         return split(
             samples,
             longest_samples=int(self._longest_pass_s * rate_hz),
-            overlap_samples=int(SEGMENT_OVERLAP_S * rate_hz),
+            overlap_samples=int(OVERLAP_S * rate_hz),
             samples_per_frame=self._manifest.samples_per_frame,
         )
 

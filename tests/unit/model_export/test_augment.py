@@ -8,7 +8,7 @@ MASKS = {
     "time_masks": 2,
     "longest_time_mask_frames": 5,
     "width_masks": 1,
-    "widest_mask": 3,
+    "widest_mask_share": 3 / 16,
 }
 
 

@@ -107,7 +107,6 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     assert logged(tmp_path / "stopped", "eval_loss") == logged(tmp_path / "whole", "eval_loss")
 
 
-@pytest.mark.xfail(reason="the newest folder is taken, whole or not")
 @pytest.mark.parametrize("written", [[], ["model.safetensors", "optimizer.pt"]])
 def test_a_run_killed_while_it_saves_goes_on_from_the_save_before(
     spec: ModelSpec, spoken: Corpus, tmp_path: Path, written: list[str]
@@ -120,7 +119,6 @@ def test_a_run_killed_while_it_saves_goes_on_from_the_save_before(
     assert FineTuning(spec, out=tmp_path, schedule=schedule).run(spoken, spoken) == expected
 
 
-@pytest.mark.xfail(reason="neither skipped nor refused")
 def test_clips_longer_than_one_pass_do_not_stop_a_run(
     spec: ModelSpec, spoken: Corpus, tmp_path: Path, noise_and_tones
 ) -> None:

@@ -62,7 +62,7 @@ def test_cached_frames_give_what_waveforms_give(spec: ModelSpec) -> None:
 
 
 def test_masking_happens_in_training_only(spec: ModelSpec) -> None:
-    masked = objective_for(spec, cached=True, masking=SpecAugment(widest_mask=8))
+    masked = objective_for(spec, cached=True, masking=SpecAugment(widest_mask_share=0.25))
     batch = (torch.randn(2, 40, 32), torch.tensor([40, 30]), LABELS)
     torch.manual_seed(0)
     assert masked.train()(*batch)["loss"] != masked(*batch)["loss"]

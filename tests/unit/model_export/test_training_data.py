@@ -1,11 +1,15 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
 
-from model_export.data import Clip
+from model_export.ctc_model import FrontEndFacts
+from model_export.data import Clip, Corpus
+from model_export.errors import ManifestInvalid
 from model_export.recordings import load_waveform
+from model_export.text import make_vocabulary
 from model_export.training_data import (
     IGNORED_LABEL,
     BucketBatches,
@@ -13,6 +17,7 @@ from model_export.training_data import (
     WaveformExamples,
     collate,
     duration_s,
+    keep_fitting,
 )
 
 
@@ -70,22 +75,45 @@ def test_collate_pads_hidden_frames() -> None:
 
 def test_durations_come_from_the_manifest_or_the_recording(clips: list[Clip]) -> None:
     assert [duration_s(clip) for clip in clips] == [1.0, 0.5]
-    assert WaveformExamples(clips, [[1], [2]], augmented=False).sizes == [16000, 8000]
+    assert WaveformExamples(clips, [[1], [2]], copies=1).sizes == [16000, 8000]
 
 
 def test_clean_examples_are_the_recordings(clips: list[Clip]) -> None:
-    examples = WaveformExamples(clips, [[1], [2, 3]], augmented=False)
+    examples = WaveformExamples(clips, [[1], [2, 3]], copies=1)
     assert len(examples) == 2
     assert torch.equal(examples[1].inputs, torch.from_numpy(load_waveform(clips[1].audio)))
     assert examples[1].labels.tolist() == [2, 3]
 
 
-def test_augmented_examples_differ_by_epoch_and_repeat(clips: list[Clip]) -> None:
+def test_the_first_copy_is_clean_and_the_others_differ_by_epoch(clips: list[Clip]) -> None:
+    examples = WaveformExamples(clips, [[1], [2]], copies=2)
+    assert examples.sizes == [16000, 8000, 16000, 8000]
+    assert torch.equal(examples[0].inputs, torch.from_numpy(load_waveform(clips[0].audio)))
+    assert [example.labels.tolist() for example in (examples[2], examples[3])] == [[1], [2]]
+
     def epoch(number: int) -> list[Example]:
-        examples = WaveformExamples(clips, [[1], [2]], augmented=True)
+        examples = WaveformExamples(clips, [[1], [2]], copies=2)
         examples.set_epoch(number)
-        return [examples[0], examples[1]]
+        return [examples[2], examples[3]]
 
     for again, once, later in zip(epoch(1), epoch(1), epoch(2), strict=True):
         assert torch.equal(again.inputs, once.inputs)
         assert not torch.equal(later.inputs[:8000], once.inputs[:8000])
+
+
+def test_misfits_are_skipped_and_listed(clips: list[Clip]) -> None:
+    front_end = FrontEndFacts(
+        samples_per_frame=320, receptive_field_samples=400, longest_pass_s=1.0, convention=""
+    )
+    vocabulary = make_vocabulary(["ab"])
+    short, long, wordy = (replace(clips[1], seconds=s) for s in (0.01, 0.95, 0.06))
+    fine = replace(clips[1], text="ab")
+    corpus = Corpus((short, long, replace(wordy, text="aaa"), fine), ("earlier",))
+    kept = keep_fitting(corpus, front_end, vocabulary)
+    assert kept.clips == (replace(fine, seconds=0.5),)
+    assert kept.skipped[0] == "earlier"
+    assert "lasts 0.01 s; the encoder takes 0.03 to 0.90 s" in kept.skipped[1]
+    assert "lasts 0.95 s" in kept.skipped[2]
+    assert "has 3 frames; its text needs 5" in kept.skipped[3]
+    with pytest.raises(ManifestInvalid, match="no clip fits the encoder"):
+        keep_fitting(Corpus((short,), ()), front_end, vocabulary)
