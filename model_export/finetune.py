@@ -20,6 +20,7 @@ from model_export.families import build_model, resolve_base
 from model_export.feature_cache import CacheRequest, cached_examples
 from model_export.freezing import first_trained_layer
 from model_export.matching import MatchingObjective
+from model_export.memory import MemoryTrimmer
 from model_export.objective import CtcObjective, SpecAugment
 from model_export.progress import ProgressBar
 from model_export.resuming import claim_run, newest_checkpoint
@@ -205,7 +206,7 @@ class FineTuning:
             unit_hz=unit_hz,
             model=objective,
             args=arguments,
-            callbacks=[ProgressBar()],
+            callbacks=[ProgressBar(), MemoryTrimmer()],
             **datasets,
         )
         trainer.remove_callback(PrinterCallback)

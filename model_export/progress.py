@@ -1,12 +1,12 @@
 """The training progress bar: loss, error rates, speed and peak memory."""
 
-import resource
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from model_export.memory import peak_memory_bytes
 
 READINGS = (
     ("loss", "loss", "{:.3f}"),
@@ -58,13 +58,6 @@ class ProgressBar(TrainerCallback):
         """Close the bar."""
         self._bar.close()
         self._bar = None
-
-
-def peak_memory_bytes() -> int:
-    """Most memory in use so far: allocated on the GPU if there is one, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _readings(logs: dict[str, float]) -> dict[str, str]:
