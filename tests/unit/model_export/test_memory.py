@@ -1,3 +1,5 @@
+import platform
+
 import pytest
 import torch
 
@@ -10,14 +12,13 @@ def test_the_peak_covers_what_was_held():
     assert peak_memory_bytes() >= held.nbytes
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can trim")
 def test_trimming_returns_freed_blocks():
-    # Blocks below the size that glibc maps on its own, freed under one that stays on top.
+    # Blocks too small to be mapped on their own, freed under one that keeps the heap's top.
     blocks = [bytearray(b"x") * 100_000 for _ in range(2000)]
     last = bytearray(b"x") * 100_000
     del blocks
     before = resident_bytes()
     trim_heap()
-    if resident_bytes() == before:
-        pytest.skip("this C library returned the memory by itself, or cannot")
-    assert resident_bytes() < before
+    assert resident_bytes() < before - 50 * 2**20
     assert last
