@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-import transformers
-
-from model_export import commands
 from model_export.errors import ExportError
 from model_export.freezing import ALSO_TRAIN
 from service.bundle import Mixer, Runtime
@@ -21,10 +18,11 @@ DEFAULT_WINDOW_FRAMES = 8
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; errors the user can mend are one line and exit status 2."""
     options = _parser().parse_args(arguments)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    # Imported here: torch and transformers take seconds, which help and usage errors need not.
+    from model_export import commands
+
     try:
-        options.run(options)
+        getattr(commands, options.command)(options)
     except (ExportError, ServiceError) as error:
         print(f"wsm-export: {error}", file=sys.stderr)
         return 2
@@ -33,18 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wsm-export", description=__doc__)
-    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subcommands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     _add_finetune(subcommands.add_parser("finetune", help="swap attention and fine-tune"))
     _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
-    inspect.set_defaults(run=commands.inspect)
     return parser
 
 
 def _add_finetune(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=commands.finetune)
     add = command.add_argument
     add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
     add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
@@ -88,7 +84,6 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=commands.score)
     add = command.add_argument
     add("model", type=Path, help="checkpoint or bundle")
     add("manifest", metavar="MANIFEST[#SPLIT]")
@@ -101,7 +96,6 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
 
 
 def _add_export(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=commands.export)
     add = command.add_argument
     add("checkpoint", type=Path)
     add("--out", required=True, type=Path, help="bundle folder; must not exist")

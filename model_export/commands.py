@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import transformers
+
 from model_export.bundle import BundleFacts, created_with, write_bundle
 from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint
 from model_export.data import Corpus, keep_spellable, read_corpus
-from model_export.evaluate import evaluate, open_recogniser
+from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
 from model_export.families import layer_count_of, resolve_base
 from model_export.finetune import FineTuning, Schedule
@@ -26,6 +28,9 @@ from service.bundle import (
     Vocabulary,
     load_bundle,
 )
+
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 
 
 def finetune(options: argparse.Namespace) -> None:
@@ -78,13 +83,13 @@ def _spec(
     )
 
 
-def score(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace) -> None:
     """Score a checkpoint or a bundle on a manifest."""
     recogniser = open_recogniser(options.model, base=options.base)
     corpus = read_corpus(options.manifest, recogniser.text_normalisation)
     _report_skipped(corpus)
     clips = [clip for clip in corpus.clips if duration_s(clip) >= options.min_seconds]
-    result = evaluate(recogniser, clips)
+    result = score(recogniser, clips)
     low, high = result.wer_interval
     print(
         f"{options.name or options.manifest}: {len(clips)} clips, {result.audio_s / 60:.1f} min, "

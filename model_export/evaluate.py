@@ -148,7 +148,7 @@ def open_recogniser(folder: Path, *, base: str | None = None) -> Recogniser:
     )
 
 
-def evaluate(recogniser: Recogniser, clips: Sequence[Clip]) -> Evaluation:
+def score(recogniser: Recogniser, clips: Sequence[Clip]) -> Evaluation:
     """Transcribe clips one by one and score them against their text."""
     hypotheses, samples = [], 0
     for clip in tqdm(clips, desc="evaluate", unit="clip"):

@@ -1,8 +1,11 @@
 """Which parameters learn: selecting names and freezing the rest are two steps."""
 
-from typing import Literal, get_args
+from __future__ import annotations
 
-from model_export.ctc_model import CtcModel
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:  # the command line lists the choices here without waiting for torch
+    from model_export.ctc_model import CtcModel
 
 AlsoTrain = Literal["feed-forward", "final-norm"]
 ALSO_TRAIN: tuple[AlsoTrain, ...] = get_args(AlsoTrain)
