@@ -1,62 +1,20 @@
 """The server as a process of its own, on a real socket."""
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-from contextlib import contextmanager
 
-import httpx
 import pytest
 from audio_files import wav
+from server_process import PATIENCE_S, connected, process, wait_for_readiness
 from tiny_bundle import make_bundle, speak
 
-PATIENCE_S = 60  # a test that waits this long has failed
 GOOD = wav(speak("good morning"))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
-
-
-@contextmanager
-def process(folder, **settings):
-    environment = os.environ | {"STT_BUNDLE": str(folder), "STT_PORT": "0", "STT_DEVICE": "cpu"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "service", "run"],
-        env=environment | settings,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as server:
-        try:
-            yield server
-        finally:
-            server.kill()
-
-
-def port_of(server):
-    for line in server.stderr:
-        if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
-            return int(found[1])
-    raise AssertionError(f"the server ended with {server.wait()}")
-
-
-@contextmanager
-def connected(server):
-    """A client that opens a connection for each request."""
-    url = f"http://127.0.0.1:{port_of(server)}"
-    limits = httpx.Limits(max_keepalive_connections=0)
-    with httpx.Client(base_url=url, limits=limits, timeout=PATIENCE_S) as client:
-        yield client
-
-
-def wait_for_readiness(client, status):
-    while client.get("/health/ready").status_code != status:
-        assert client.get("/health/live").status_code == 200
 
 
 @pytest.fixture

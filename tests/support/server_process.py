@@ -1,0 +1,69 @@
+"""The server as a process of its own, on a real socket."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import httpx
+
+PATIENCE_S = 60  # a test that waits this long has failed
+
+Process = subprocess.Popen[str]
+
+
+@contextmanager
+def process(folder: Path, command: str = "run", *files: Path, **settings: str) -> Iterator[Process]:
+    """A command of `wsm-serve` with this bundle; killed if it is still there at the end."""
+    environment = os.environ | {"STT_BUNDLE": str(folder), "STT_PORT": "0", "STT_DEVICE": "cpu"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", command, *map(str, files)],
+        env=environment | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+@contextmanager
+def connected(server: Process) -> Iterator[httpx.Client]:
+    """A client that opens a connection for each request."""
+    url = f"http://127.0.0.1:{_port_of(server)}"
+    limits = httpx.Limits(max_keepalive_connections=0)
+    with httpx.Client(base_url=url, limits=limits, timeout=PATIENCE_S) as client:
+        yield client
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[httpx.Client]:
+    """A client of a server that is ready, and whose log is read so that it never blocks."""
+    with process(folder, **settings) as server, connected(server) as client:
+        wait_for_readiness(client, 200)
+        log = Thread(target=lambda: list(server.stderr or ()))
+        log.start()
+        try:
+            yield client
+        finally:
+            server.kill()
+            log.join()
+
+
+def wait_for_readiness(client: httpx.Client, status: int) -> None:
+    """Ask until the server's readiness answers with this status."""
+    while client.get("/health/ready").status_code != status:
+        assert client.get("/health/live").status_code == 200
+
+
+def _port_of(server: Process) -> int:
+    for line in server.stderr or ():
+        if found := re.search(r"running on http://127\.0\.0\.1:(\d+)", line):
+            return int(found[1])
+    raise AssertionError(f"the server ended with {server.wait()}")
