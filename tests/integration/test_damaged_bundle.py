@@ -1,0 +1,109 @@
+"""A bundle that is not what it was: both commands say so in one line, and end."""
+
+import json
+
+import pytest
+from audio_files import wav
+from server_process import PATIENCE_S, process
+from tiny_bundle import make_bundle, speak
+
+from service.bundle import GOLDEN_FILE, MANIFEST_FILE, sha256_of
+from service.config import PACKAGED_BUNDLE
+
+MODEL_FILE = "model.onnx"
+
+
+def flip_a_byte(name):
+    def damage(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        replace(folder, name, bytes(content))
+
+    return damage
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def take_another_bundles(name):
+    def damage(folder):
+        other = make_bundle(folder.parent / "other")
+        replace(folder, name, (other / name).read_bytes())
+
+    return damage
+
+
+def replace_and_sign(name, content):
+    """As somebody does who edits a bundle by hand."""
+
+    def damage(folder):
+        replace(folder, name, content(folder) if callable(content) else content)
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        manifest["files"][name] = sha256_of(folder / name)
+        replace(folder, MANIFEST_FILE, json.dumps(manifest).encode())
+
+    return damage
+
+
+def anothers_model(folder):
+    return (make_bundle(folder.parent / "other") / MODEL_FILE).read_bytes()
+
+
+def truncated_model(folder):
+    return (folder / MODEL_FILE).read_bytes()[:-1000]
+
+
+def replace(folder, name, content):
+    (folder / name).unlink()  # it is a link to the packaged file
+    (folder / name).write_bytes(content)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The packaged bundle, by links."""
+    folder = tmp_path / "english"
+    folder.mkdir()
+    for path in PACKAGED_BUNDLE.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (flip_a_byte(MODEL_FILE), "model.onnx is damaged"),
+        (flip_a_byte(GOLDEN_FILE), "golden.npz is damaged"),
+        (remove(MODEL_FILE), "model.onnx is missing"),
+        (remove(MANIFEST_FILE), "is not a bundle"),
+        (take_another_bundles(MANIFEST_FILE), "is damaged"),
+        (lambda folder: replace(folder, MANIFEST_FILE, b"{"), "is not a valid manifest"),
+        (replace_and_sign(MODEL_FILE, b"garbage"), "cannot be loaded by ONNX Runtime"),
+        (replace_and_sign(MODEL_FILE, truncated_model), "cannot be loaded by ONNX Runtime"),
+        (replace_and_sign(MODEL_FILE, anothers_model), "fails its self-test"),
+        (replace_and_sign(GOLDEN_FILE, b"garbage"), "golden.npz cannot be read"),
+    ],
+    ids=[
+        "model-flipped",
+        "golden-flipped",
+        "model-missing",
+        "manifest-missing",
+        "manifest-of-another",
+        "manifest-damaged",
+        "model-garbage",
+        "model-truncated",
+        "model-of-another",
+        "golden-garbage",
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "transcribe"])
+def test_a_damaged_bundle_is_one_clear_line(folder, tmp_path, damage, message, command):
+    damage(folder)
+    audio = tmp_path / "audio.wav"
+    audio.write_bytes(wav(speak("a")))
+    with process(folder, command, *([audio] if command == "transcribe" else [])) as started:
+        output, log = started.communicate(timeout=PATIENCE_S)
+    assert (started.returncode, output) == (1, "")
+    (line,) = [line for line in log.splitlines() if " INFO uvicorn" not in line]
+    assert message in line
+    assert str(folder) in line or "self-test" in line
