@@ -157,8 +157,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _wants_normalised(folder: Path) -> bool:
+    """What the base says, or else what transformers' feature extractor does by default."""
     path = folder / PREPROCESSOR_FILE
-    return path.is_file() and bool(json.loads(path.read_text()).get("do_normalize", False))
+    stated = json.loads(path.read_text()) if path.is_file() else {}
+    return bool(stated.get("do_normalize", True))
 
 
 FAMILIES: dict[str, Builder] = {"whisper": _build_whisper, "wav2vec2": _build_wav2vec2}
