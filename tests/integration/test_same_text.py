@@ -23,7 +23,7 @@ WAVEFORMS = [recording.waveform() for recording in recordings()]
 LONG = joined(WAVEFORMS)  # over a minute, so it is cut into segments
 SHORT_SAMPLES = int(0.3 * SAMPLE_RATE_HZ)
 LONGEST_PASS_SAMPLES = 30 * SAMPLE_RATE_HZ
-ROUNDS = 3
+ROUNDS = 2
 CLIENTS = 24
 SHORT_FILES = 8
 
@@ -47,7 +47,7 @@ def pieces(draw):
 
 
 # Derandomized: where two labels are as good as equal, the last bit may choose.
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(derandomize=True, deadline=None, max_examples=15)
 @given(batch=st.lists(pieces(), min_size=2, max_size=6))
 def test_padding_and_company_leave_the_text_as_it_is(bundle, model, batch):
     """Mixed lengths that packing would never put together."""
