@@ -1,5 +1,6 @@
 """Waveform augmentation for rooms and telephones, and SpecAugment on hidden frames."""
 
+import math
 import random
 
 import audiomentations
@@ -12,14 +13,21 @@ from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ
 
 SPEEDS = (0.9, 1.0, 1.1)
+PAUSED_SHARE = 0.5
+LONGEST_PAUSES_S = 20.0  # before and after together
 SEED_RANGE = 2**32
-AUGMENTATION = "speed-eq-band-noise-gain/1"
+AUGMENTATION = "speed-pause-eq-band-noise-gain/2"
 
 
 class WaveformAugmenter:
-    """Speed, channel colour, band limits, noise and gain; each utterance by its own seed."""
+    """Speed, pauses, channel colour, band limits, noise and gain; each utterance by its own seed.
 
-    def __init__(self) -> None:
+    Args:
+        longest_s: pauses are not added beyond this; None means no limit.
+    """
+
+    def __init__(self, longest_s: float | None = None) -> None:
+        self._longest_s = math.inf if longest_s is None else longest_s
         self._chain = audiomentations.Compose(
             [
                 audiomentations.SevenBandParametricEQ(-8.0, 8.0, p=0.6),
@@ -45,9 +53,18 @@ class WaveformAugmenter:
         speed = random.choice(SPEEDS)
         if speed != 1.0:
             waveform = soxr.resample(waveform, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ)
+        if random.random() < PAUSED_SHARE:
+            waveform = self._with_pauses(waveform)
         augmented = self._chain(samples=waveform, sample_rate=SAMPLE_RATE_HZ)
         clipped: FloatArray = np.clip(augmented, -1.0, 1.0).astype(np.float32)
         return clipped
+
+    def _with_pauses(self, waveform: FloatArray) -> FloatArray:
+        """Silence before and after, which a model must learn to keep silent about."""
+        room_s = max(0.0, self._longest_s - len(waveform) / SAMPLE_RATE_HZ)
+        pause_samples = int(random.random() * min(room_s, LONGEST_PAUSES_S) * SAMPLE_RATE_HZ)
+        before = int(random.random() * pause_samples)
+        return np.pad(waveform, (before, pause_samples - before))
 
 
 def spec_augment(

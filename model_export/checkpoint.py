@@ -120,6 +120,20 @@ def load_checkpoint(folder: Path, *, base: str | None = None) -> tuple[ModelSpec
     """
     spec = load_spec(folder, base=base)
     model = build_from_spec(spec)
+    load_trained(folder, model)
+    return spec, model
+
+
+def load_trained(folder: Path, model: CtcModel) -> None:
+    """Take over a checkpoint's trained tensors.
+
+    Args:
+        folder: of the checkpoint.
+        model: built and frozen alike.
+
+    Raises:
+        CheckpointInvalid: the file is missing, damaged, or of another model.
+    """
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
@@ -129,8 +143,7 @@ def load_checkpoint(folder: Path, *, base: str | None = None) -> tuple[ModelSpec
     names = sorted(expected.keys() | found.keys())
     if odd := [name for name in names if expected.get(name) != found.get(name)]:
         raise CheckpointInvalid(
-            f"{folder / WEIGHTS_FILE} does not fit the base: "
+            f"{folder / WEIGHTS_FILE} does not fit the model: "
             f"{len(odd)} tensors differ, first {odd[0]!r}"
         )
     model.load_state_dict(tensors, strict=False)
-    return spec, model

@@ -46,6 +46,7 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
     add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
     add("--dev", required=True, metavar="MANIFEST[#SPLIT]", help="chooses the best epoch")
     add("--out", required=True, type=Path, help="checkpoint folder; an old run there goes on")
+    add("--start", type=Path, metavar="CHECKPOINT", help="of the same kind, to begin with")
     add("--replace", default="last:2", help="last:N, all, or a list such as 2,3 (%(default)s)")
     add("--mixer", default="wsm", choices=get_args(Mixer))
     add(

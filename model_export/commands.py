@@ -9,7 +9,7 @@ from typing import get_args
 import transformers
 
 from model_export.bundle import BundleFacts, created_with, write_bundle
-from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint
+from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
 from model_export.data import Corpus, keep_spellable, read_corpus
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
@@ -37,7 +37,9 @@ def finetune(options: argparse.Namespace) -> None:
     """Fine-tune, or go on with an earlier run."""
     rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
     train = read_corpus(options.train, rules)
-    if options.vocabulary:
+    if options.start:
+        vocabulary = load_spec(options.start).vocabulary
+    elif options.vocabulary:
         vocabulary = read_vocabulary(options.vocabulary)
     else:
         vocabulary = make_vocabulary(clip.text for clip in train.clips)
@@ -56,6 +58,7 @@ def finetune(options: argparse.Namespace) -> None:
         out=options.out,
         schedule=schedule,
         cache_dir=options.cache_features,
+        start=options.start,
     )
     train, dev = run.fitting(train), run.fitting(dev)
     _report_skipped(train, dev)

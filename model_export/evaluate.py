@@ -14,10 +14,10 @@ from model_export.data import Clip
 from model_export.recordings import load_waveform
 from model_export.scoring import ErrorRates, error_rates
 from service.arrays import FloatArray, IntArray
-from service.audio import SAMPLE_RATE_HZ
+from service.audio import SAMPLE_RATE_HZ, is_silent
 from service.backends import AcousticModel, load_model
 from service.bundle import Measurement, TextNormalisation, Vocabulary, load_bundle
-from service.ctc import greedy_decode
+from service.ctc import blank_logits, greedy_decode
 from service.segmentation import OVERLAP_S, split, stitch
 
 RESAMPLES = 1000
@@ -80,6 +80,8 @@ class Recogniser:
         ).text
 
     def _logits(self, waveform: FloatArray) -> FloatArray:
+        if is_silent(waveform):
+            return blank_logits(len(waveform), self.samples_per_frame, self.vocabulary)
         lengths = np.array([len(waveform)], dtype=np.int64)
         logits, _ = self.model.infer(waveform[np.newaxis], lengths)
         row: FloatArray = logits[0]

@@ -123,7 +123,7 @@ def _hidden_frames(
     clips: Sequence[Clip], copy: int, first_layer: int, model: CtcModel
 ) -> list[Tensor]:
     """Hidden frames of each clip `[frames, width]`, computed in batches of like length."""
-    waveforms = [_waveform(clip, copy) for clip in clips]
+    waveforms = [_waveform(clip, copy, model.front_end.longest_pass_s) for clip in clips]
     results: dict[int, Tensor] = {}
     for batch in _like_lengths([len(waveform) for waveform in waveforms]):
         lengths = torch.tensor([len(waveforms[index]) for index in batch])
@@ -135,11 +135,11 @@ def _hidden_frames(
     return [results[index] for index in range(len(clips))]
 
 
-def _waveform(clip: Clip, copy: int) -> Tensor:
+def _waveform(clip: Clip, copy: int, longest_s: float | None) -> Tensor:
     waveform = load_waveform(clip.audio)
     if copy:
         seed = int.from_bytes(hashlib.sha256(f"{clip.audio.name}/{copy}".encode()).digest()[:4])
-        waveform = WaveformAugmenter()(waveform, seed)
+        waveform = WaveformAugmenter(longest_s)(waveform, seed)
     return torch.from_numpy(waveform)
 
 

@@ -14,7 +14,13 @@ from torch.utils.data import DataLoader
 from transformers import EvalPrediction, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
-from model_export.checkpoint import ModelSpec, build_from_spec, save_checkpoint
+from model_export.checkpoint import (
+    WEIGHTS_FILE,
+    ModelSpec,
+    build_from_spec,
+    load_trained,
+    save_checkpoint,
+)
 from model_export.data import Clip, Corpus
 from model_export.families import build_model, resolve_base
 from model_export.feature_cache import CacheRequest, cached_examples
@@ -35,7 +41,7 @@ from model_export.training_data import (
     keep_fitting,
 )
 from service.audio import SAMPLE_RATE_HZ
-from service.bundle import Vocabulary
+from service.bundle import Vocabulary, sha256_of
 
 WARMUP_SHARE = 0.1
 CHECKPOINT_SHARE = 0.05  # of all steps, between two checkpoints
@@ -118,17 +124,27 @@ class FineTuning:
         out: receives the checkpoint, and the trainer's own in subfolders.
         schedule: how long and how fast.
         cache_dir: keep hidden frames of the frozen part here; None computes them each time.
+        start: checkpoint of the same kind whose trained tensors to begin with.
     """
 
     def __init__(
-        self, spec: ModelSpec, *, out: Path, schedule: Schedule, cache_dir: Path | None = None
+        self,
+        spec: ModelSpec,
+        *,
+        out: Path,
+        schedule: Schedule,
+        cache_dir: Path | None = None,
+        start: Path | None = None,
     ) -> None:
         self.spec = spec
         self._out = out
         self._schedule = schedule
         self._cache_dir = cache_dir
+        self._start = start
         torch.manual_seed(schedule.seed)
         self.model = build_from_spec(spec)
+        if start is not None:
+            load_trained(start, self.model)
         self._first_layer = first_trained_layer(self.model, spec.layers)
 
     def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
@@ -162,6 +178,7 @@ class FineTuning:
         return {
             **self.spec.model_dump(mode="json"),
             **asdict(self._schedule),
+            "start": None if self._start is None else sha256_of(self._start / WEIGHTS_FILE),
             "cached": self._cache_dir is not None,
             "train_clips": len(train.clips),
             "dev_clips": len(dev.clips),
@@ -217,7 +234,7 @@ class FineTuning:
     def _examples(self, clips: Sequence[Clip], copies: int) -> Examples:
         labels = [encode(clip.text, self.spec.vocabulary) for clip in clips]
         if self._cache_dir is None:
-            return WaveformExamples(clips, labels, copies)
+            return WaveformExamples(clips, labels, copies, self.model.front_end.longest_pass_s)
         request = CacheRequest(clips, labels, copies, self.spec.base_digest, self._first_layer)
         return cached_examples(self._cache_dir, request, self.model)
 

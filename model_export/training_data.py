@@ -109,12 +109,19 @@ class WaveformExamples:
         clips: the utterances.
         labels: label ids of each.
         copies: entries per clip; the first is clean, the others are augmented anew in each epoch.
+        longest_s: what the encoder takes; None means no limit.
     """
 
-    def __init__(self, clips: Sequence[Clip], labels: Sequence[Sequence[int]], copies: int) -> None:
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[Sequence[int]],
+        copies: int,
+        longest_s: float | None = None,
+    ) -> None:
         self._clips = clips
         self._labels = labels
-        self._augmenter = WaveformAugmenter()
+        self._augmenter = WaveformAugmenter(longest_s)
         self._epoch = 0
         self.sizes = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips] * copies
 

@@ -50,6 +50,9 @@ class AudioLimits:
 
 DEFAULT_LIMITS = AudioLimits()
 
+SILENT_RMS = 10 ** (-55 / 20)  # of full scale; quiet speech is 20 dB above it
+SILENT_BLOCK_SAMPLES = SAMPLE_RATE_HZ // 10
+
 
 def decode_audio(
     source: Source, limits: AudioLimits = DEFAULT_LIMITS, *, stop: Event | None = None
@@ -79,6 +82,13 @@ def decode_audio(
         with Path(source).open("rb") as file:
             return _decode(file, limits, stop)
     return _decode(source, limits, stop)
+
+
+def is_silent(waveform: FloatArray) -> bool:
+    """Whether no tenth of a second of a waveform `[samples]` is loud enough to be speech."""
+    starts = range(0, len(waveform), SILENT_BLOCK_SAMPLES)
+    blocks = (waveform[start : start + SILENT_BLOCK_SAMPLES] for start in starts)
+    return all(float(np.square(block).mean()) < SILENT_RMS**2 for block in blocks)
 
 
 def _decode(file: IO[bytes], limits: AudioLimits, stop: Event | None) -> FloatArray:

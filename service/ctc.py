@@ -77,6 +77,14 @@ def greedy_decode(
     return Transcript(" ".join(word.word for word in words), tuple(words))
 
 
+def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -> FloatArray:
+    """Logits `[frames, vocab]` that say nothing, for audio in which there is nothing to hear."""
+    frames = -(-samples // samples_per_frame)
+    logits = np.zeros((frames, len(vocabulary.tokens)), dtype=np.float32)
+    logits[:, vocabulary.blank_id] = 1.0
+    return logits
+
+
 def _best_log_posteriors(logits: FloatArray) -> FloatArray:
     """Log-softmax `[frames]` of each frame's best label."""
     best: FloatArray = logits.max(axis=1, keepdims=True)

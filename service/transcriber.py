@@ -17,11 +17,11 @@ from threading import Event
 from typing import TypeVar
 
 from service.arrays import FloatArray
-from service.audio import AudioLimits, Source, decode_audio
+from service.audio import AudioLimits, Source, decode_audio, is_silent
 from service.batcher import Batcher, Inference, Lane
 from service.bundle import Manifest
 from service.config import Settings
-from service.ctc import Transcript, greedy_decode
+from service.ctc import Transcript, blank_logits, greedy_decode
 from service.errors import InvalidRequest
 from service.metrics import Metrics
 from service.segmentation import OVERLAP_S, Segment, split, stitch
@@ -155,12 +155,10 @@ class Transcriber:
     async def _infer(self, waveform: FloatArray, deadline_s: float | None) -> Inference:
         segments = self._segments(waveform.size)
         if len(segments) == 1:
-            return await self._batcher.submit(waveform, deadline_s=deadline_s)
+            return await self._logits(waveform, Lane.INTERACTIVE, deadline_s)
         self._batcher.check_room(waveform.size)
         answers = [
-            asyncio.create_task(
-                self._batcher.submit(segment.of(waveform), lane=Lane.BULK, deadline_s=deadline_s)
-            )
+            asyncio.create_task(self._logits(segment.of(waveform), Lane.BULK, deadline_s))
             for segment in segments
         ]
         try:
@@ -170,6 +168,16 @@ class Transcriber:
                 answer.cancel()
             await asyncio.wait(answers)
         return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
+
+    async def _logits(
+        self, waveform: FloatArray, lane: Lane, deadline_s: float | None
+    ) -> Inference:
+        """Logits of one pass; silence is not asked about, since models answer all the same."""
+        if await self._in_thread(is_silent, waveform):
+            manifest = self._manifest
+            blank = blank_logits(waveform.size, manifest.samples_per_frame, manifest.vocabulary)
+            return Inference(blank, queue_s=0.0, inference_s=0.0)
+        return await self._batcher.submit(waveform, lane=lane, deadline_s=deadline_s)
 
     async def _read(self, logits: FloatArray, duration_s: float) -> Transcript:
         return await self._in_thread(

@@ -429,7 +429,7 @@ async def test_after_chaos_a_good_request_is_still_served(client, app, monkeypat
         return await submit(waveform, **kwargs)
 
     monkeypatch.setattr(batcher, "submit", fail_on_long)
-    failing = wav(np.zeros(11 * RATE_HZ, np.float32))
+    failing = wav(np.full(11 * RATE_HZ, 0.1, np.float32))
     requests = [
         asyncio.create_task(post(client, content))
         for _ in range(8)

@@ -109,7 +109,7 @@ def change_a_shape(path: Path) -> None:
         (remove, "cannot be read"),
         (drop_a_tensor, "1 tensors differ, first 'head.bias'"),
         (add_a_foreign_tensor, "1 tensors differ, first 'layers.0.fc1.bias'"),
-        (change_a_shape, "does not fit the base.*head.bias"),
+        (change_a_shape, "does not fit the model.*head.bias"),
     ],
 )
 def test_damaged_weights_are_refused(

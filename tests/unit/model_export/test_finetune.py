@@ -13,6 +13,7 @@ from torch import Tensor
 from model_export import finetune
 from model_export.checkpoint import WEIGHTS_FILE, ModelSpec, build_from_spec, load_checkpoint
 from model_export.data import Clip, Corpus
+from model_export.errors import CheckpointInvalid
 from model_export.finetune import FineTuning, Schedule
 from model_export.objective import trained_tensors
 from model_export.progress import ProgressBar
@@ -160,3 +161,16 @@ def test_a_seed_gives_one_start(spec: ModelSpec, tmp_path: Path) -> None:
     assert torch.equal(head(1), head(1))
     assert not torch.equal(head(1), head(2))
     assert not torch.equal(build_from_spec(spec).head.weight, head(1))
+
+
+def test_a_run_can_begin_with_another_checkpoint(
+    spec: ModelSpec, spoken: Corpus, tmp_path: Path
+) -> None:
+    schedule = replace(SHORT, epochs=1, copies=1)
+    FineTuning(spec, out=tmp_path / "first", schedule=schedule).run(spoken, spoken)
+    second = FineTuning(spec, out=tmp_path / "second", schedule=schedule, start=tmp_path / "first")
+    learnt = load_file(tmp_path / "first" / WEIGHTS_FILE)
+    torch.testing.assert_close(trained_tensors(second.model), learnt)
+    second.run(spoken, spoken)
+    with pytest.raises(CheckpointInvalid, match="holds a run with start"):
+        FineTuning(spec, out=tmp_path / "second", schedule=schedule).run(spoken, spoken)

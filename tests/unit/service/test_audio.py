@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from audio_files import encode, wav
 
-from service.audio import AudioLimits, decode_audio
+from service.audio import AudioLimits, decode_audio, is_silent
 from service.containers import WAV_UNKNOWN_BYTES
 from service.errors import (
     AudioTooLong,
@@ -290,3 +290,17 @@ def test_libraries_keep_quiet_about_damage(capfd):
     with suppress(ServiceError):
         decode_audio(bytes(content))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("level_db", "silent"), [(-80, True), (-57, True), (-53, False)])
+@pytest.mark.parametrize("samples", [1, 1599, 1600, 16_000, 16_001])
+def test_silence_is_a_matter_of_level(level_db, silent, samples):
+    tone = np.resize([1, -1], samples).astype(np.float32) * 10 ** (level_db / 20)
+    assert is_silent(tone) is silent
+
+
+def test_a_single_sound_breaks_the_silence():
+    waveform = np.zeros(160_000, np.float32)
+    assert is_silent(waveform)
+    waveform[80_000:80_800] = 0.01
+    assert not is_silent(waveform)

@@ -182,6 +182,15 @@ async def entered(rig):
     assert await asyncio.to_thread(rig.model.entered.wait, PATIENCE_S)
 
 
+async def test_silence_never_reaches_the_model(short_sighted):
+    noise = np.random.default_rng(0).standard_normal(60 * RATE_HZ).astype(np.float32) * 1e-3
+    async with running(short_sighted) as rig:
+        result = await rig.transcriber.transcribe(wav(noise))
+        assert rig.model.lengths == []
+    assert result.transcript.text == ""
+    assert result.duration_s == 60
+
+
 async def test_a_cancelled_caller_leaves_the_queue(folder):
     async with running(folder) as rig:
         rig.model.gate.clear()
@@ -202,12 +211,12 @@ async def test_a_long_file_fails_as_a_whole_and_leaves_nothing_behind(short_sigh
     async with running(short_sighted) as rig:
         rig.model.infer = lambda *_: 1 / 0
         with pytest.raises(InferenceFailed):
-            await rig.transcriber.transcribe(wav(np.zeros(60 * RATE_HZ, np.float32)))
+            await rig.transcriber.transcribe(wav(np.full(60 * RATE_HZ, 0.1, np.float32)))
         assert rig.sample("stt_queue_size", lane="bulk") == 0
 
 
 async def test_a_full_queue_refuses_a_long_file_at_once(short_sighted):
-    minute = wav(np.zeros(60 * RATE_HZ, np.float32))
+    minute = wav(np.full(60 * RATE_HZ, 0.1, np.float32))
     async with running(short_sighted, max_queue_audio_s=70) as rig:
         rig.model.gate.clear()
         first = asyncio.create_task(rig.transcriber.transcribe(minute))
