@@ -17,6 +17,7 @@ from model_export.families import layer_count_of, resolve_base
 from model_export.finetune import FineTuning, Schedule
 from model_export.model_card import describe_mixing
 from model_export.recordings import load_waveform
+from model_export.resuming import newest_checkpoint
 from model_export.surgery import count_parameters, select_layers
 from model_export.text import make_vocabulary, read_vocabulary
 from model_export.training_data import duration_s
@@ -64,6 +65,8 @@ def finetune(options: argparse.Namespace) -> None:
     _report_skipped(train, dev)
     learning = count_parameters(run.model, trainable_only=True)
     print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
+    if resumed := newest_checkpoint(options.out):
+        print(f"going on from {resumed}")
     rates = run.run(train, dev)
     print(f"{options.out}: WER {rates['eval_wer']:.1f} %, CER {rates['eval_cer']:.1f} % on dev")
 

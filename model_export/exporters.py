@@ -22,6 +22,7 @@ from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import INPUTS, OUTPUTS
 
 OPSET = 20
+CHATTY_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
 LARGEST_BATCH = 4096
 SMALLEST_COMPACTED = 1024  # elements; below this a Cast costs more than it saves
 
@@ -111,12 +112,14 @@ def _example(model: CtcModel) -> tuple[Tensor, Tensor]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Silence torch's own deprecations and the tracer's remarks; parity is checked instead."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in CHATTY_LOGGERS]
+    levels = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
