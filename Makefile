@@ -54,7 +54,8 @@ english: $(DEV_STAMP) ## train and export an English bundle like the shipped one
 	@$(BIN)/wsm-export finetune $(ENGLISH_OPTIONS) --out runs/english-2 \
 		--start runs/english-1 --epochs 1 --learning-rate 2e-4
 	@$(BIN)/wsm-export export runs/english-2 --out runs/english --name english \
-		--runtime onnxruntime --weights float16 $(addprefix --clip ,$(ENGLISH_CLIPS)) \
+		--runtime onnxruntime --weights float16 --longest-pass 28 \
+		$(addprefix --clip ,$(ENGLISH_CLIPS)) \
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
 		--base-name openai/whisper-tiny.en --base-licence MIT --licence Apache-2.0 \
 		--data 'synthetic English speech, Kokoro-82M voices (Apache-2.0), 6.1 h' \

@@ -50,12 +50,15 @@ class BundleFacts:
         summary: a sentence for the model card.
         provenance: where the weights come from.
         measurements: error rates, measured.
+        longest_pass_s: cut longer audio although the encoder could take it, since training seldom
+            reached it; None takes the encoder's own limit.
     """
 
     name: str
     summary: str
     provenance: Provenance
     measurements: tuple[Measurement, ...] = ()
+    longest_pass_s: float | None = None
 
 
 def write_bundle(
@@ -138,7 +141,7 @@ def _write_manifest(
         sample_rate_hz=SAMPLE_RATE_HZ,
         samples_per_frame=front_end.samples_per_frame,
         receptive_field_samples=front_end.receptive_field_samples,
-        longest_single_pass_s=front_end.longest_pass_s,
+        longest_single_pass_s=facts.longest_pass_s or front_end.longest_pass_s,
         vocabulary=spec.vocabulary,
         text_normalisation=spec.text_normalisation,
         input_convention=front_end.convention,

@@ -105,6 +105,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--summary", default="", help="a sentence for the model card")
     add("--runtime", default=[], action="append", choices=get_args(Runtime), help="all by default")
     add("--weights", default="float32", choices=("float32", "float16"), help="how they are stored")
+    add("--longest-pass", type=float, metavar="S", help="cut longer audio, for what training saw")
     add("--clip", default=[], action="append", type=Path, help="recording to check parity on")
     add("--measured", default=[], action="append", type=Path, help="record of evaluate --json")
     add("--data", default=[], action="append", help="training data, for the record")

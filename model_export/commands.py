@@ -126,6 +126,7 @@ def export(options: argparse.Namespace) -> None:
             weights_licence=options.licence,
             created_with=created_with(),
         ),
+        longest_pass_s=options.longest_pass,
         measurements=tuple(
             Measurement.model_validate_json(path.read_bytes()) for path in options.measured
         ),
