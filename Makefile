@@ -18,7 +18,7 @@ ENGLISH_OPTIONS = --base $(BASE) --train '$(CORPUS)\#train' --dev '$(CORPUS)\#de
 	--replace last:1 --mixer wsm --window 8 --also-train feed-forward --also-train final-norm \
 	--copies 2 --cache-features runs/cache
 ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-0880.flac)
-ENGLISH_SUMMARY := A first default: trained on synthetic voices only, it reads clear speech roughly.
+ENGLISH_SUMMARY := A first default: trained on synthetic voices only, it reads clear speech roughly, and spells by ear.
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve

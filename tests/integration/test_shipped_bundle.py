@@ -118,13 +118,11 @@ def test_what_a_browser_recorded_is_understood(server, bodies, name):
     assert cer(original.text, body["text"]) < 0.35
 
 
-@pytest.mark.xfail(reason="the shipped model hears letters in long silence; it never learnt any")
 def test_digital_silence_has_no_words(server):
     texts = {s: server.transcribe(wav(np.zeros(samples_in(s))))["text"] for s in SILENCE_S}
     assert texts == dict.fromkeys(SILENCE_S, "")
 
 
-@pytest.mark.xfail(reason="the shipped model hears letters in long noise; it never learnt any")
 @pytest.mark.parametrize("level_db", [-80, -60, -40])
 def test_quiet_noise_has_no_words(server, level_db):
     noise = 10 ** (level_db / 20) * np.random.default_rng(0).standard_normal(samples_in(30))
