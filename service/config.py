@@ -73,9 +73,10 @@ class Settings(BaseSettings):
     """Threads that decode audio and logits; more keep a fast device fed, and take cores from a
     model that runs on CPU."""
 
-    max_batch_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 120.0
-    """Largest batch, in seconds of audio: its longest utterance times its size. More uses a fast
-    device better, and costs memory and the latency of whoever comes next."""
+    max_batch_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 30.0
+    """Largest batch, in seconds of audio: its longest utterance times its size. More uses a GPU
+    better (120 and up), and costs memory and the latency of whoever comes next; on a CPU larger
+    batches fall out of its caches and are slower than small ones."""
 
     max_batch_size: Positive = 16
     """Most utterances in a batch."""

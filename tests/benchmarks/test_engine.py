@@ -10,7 +10,7 @@ import pytest
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.backends import load_model
 from service.bundle import load_bundle
-from service.config import PACKAGED_BUNDLE
+from service.config import PACKAGED_BUNDLE, Settings
 from service.packing import BatchBudget, Lane, Pending, choose_batch, pad_waveforms
 from tests.benchmarks.timing import time_pairs
 
@@ -43,7 +43,11 @@ def test_batches_against_single_utterances(threads):
 
 
 def _packed(waveforms):
-    budget = BatchBudget(max_batch_samples=120 * SAMPLE_RATE_HZ, max_batch_size=16)
+    defaults = Settings()
+    budget = BatchBudget(
+        max_batch_samples=int(defaults.max_batch_s * SAMPLE_RATE_HZ),
+        max_batch_size=defaults.max_batch_size,
+    )
     pending = [Pending(key, len(one), arrived_s=key) for key, one in enumerate(waveforms)]
     batches = []
     while pending:
