@@ -55,6 +55,7 @@ def export_onnx(model: CtcModel, path: Path) -> None:
         raise ExportError("torch gave no ONNX program")
     graph = program.model_proto
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
+    forget_origin(graph)
     compact_weights(graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
@@ -72,6 +73,15 @@ def round_weights(model: CtcModel) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
+
+
+def forget_origin(graph: onnx.ModelProto) -> None:
+    """Drop what torch notes about the code each node came from: stack traces with local paths."""
+    parts = [graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info]
+    parts += [*graph.graph.input, *graph.graph.output]
+    for part in (graph, *parts):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def compact_weights(graph: onnx.ModelProto) -> None:

@@ -43,6 +43,7 @@ def model(
 
 def onnx_variant(model: CtcModel, folder: Path) -> AcousticModel:
     export_onnx(model, folder / "model.onnx")
+    assert b"model_export" not in (folder / "model.onnx").read_bytes(), "traces of the exporter"
     return OnnxModel(folder / "model.onnx", device="cpu", threads=1, vocabulary_size=LABELS)
 
 
