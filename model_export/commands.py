@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import get_args
 
 import transformers
+from pydantic import ValidationError
 
 from model_export.bundle import BundleFacts, created_with, write_bundle
 from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
-from model_export.data import Corpus, keep_spellable, read_corpus
+from model_export.data import Clip, Corpus, keep_spellable, read_corpus
+from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
 from model_export.families import layer_count_of, resolve_base
@@ -94,7 +96,11 @@ def evaluate(options: argparse.Namespace) -> None:
     recogniser = open_recogniser(options.model, base=options.base)
     corpus = read_corpus(options.manifest, recogniser.text_normalisation)
     _report_skipped(corpus)
-    clips = [clip for clip in corpus.clips if duration_s(clip) >= options.min_seconds]
+    clips = [clip for clip in corpus.clips if _is_long_enough(clip, options.min_seconds)]
+    if not clips:
+        raise ManifestInvalid(
+            f"{options.manifest} has no clip of {options.min_seconds:g} s or more"
+        )
     result = score(recogniser, clips)
     low, high = result.wer_interval
     print(
@@ -109,6 +115,11 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.json:
         measurement = result.measurement(options.name or Path(options.manifest).name, options.note)
         options.json.write_text(measurement.model_dump_json(indent=2) + "\n")
+
+
+def _is_long_enough(clip: Clip, min_seconds: float) -> bool:
+    # A duration may cost a decoding, so it is not asked for in vain.
+    return not min_seconds or duration_s(clip) >= min_seconds
 
 
 def export(options: argparse.Namespace) -> None:
@@ -127,9 +138,7 @@ def export(options: argparse.Namespace) -> None:
             created_with=created_with(),
         ),
         longest_pass_s=options.longest_pass,
-        measurements=tuple(
-            Measurement.model_validate_json(path.read_bytes()) for path in options.measured
-        ),
+        measurements=tuple(_read_measurement(path) for path in options.measured),
     )
     clips = [load_waveform(path) for path in options.clip]
     runtimes = options.runtime or list(get_args(Runtime))
@@ -140,6 +149,13 @@ def export(options: argparse.Namespace) -> None:
             f"between batch and alone, {parity.flipped_frames} labels differ"
         )
     print(f"wrote {options.out}")
+
+
+def _read_measurement(path: Path) -> Measurement:
+    try:
+        return Measurement.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ManifestInvalid(f"{path} is no record of evaluate --json: {error}") from error
 
 
 def inspect(options: argparse.Namespace) -> None:
