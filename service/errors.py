@@ -13,6 +13,8 @@
     ├── NotReady              503  loading, or draining before exit
     ├── DeadlineExceeded      504  accepted, but not done in time
     ├── InferenceFailed       500  the model failed on this input
+    │   ├── OutOfMemory       500  the device has not enough memory for it, even alone
+    │   └── DeviceLost        503  the device broke for good; only a restart helps
     └── InvalidBundle         500  met at load and in the tools, never in a request
 
 Flow: bytes -> audio (ClientError) -> queue (Overloaded, NotReady, DeadlineExceeded) -> model
@@ -144,6 +146,20 @@ class InferenceFailed(ServiceError):
     """The model failed on this input."""
 
     code = "inference_failed"
+
+
+class OutOfMemory(InferenceFailed):
+    """The device has not enough memory for this batch."""
+
+    code = "out_of_memory"
+
+
+class DeviceLost(InferenceFailed):
+    """The device broke for good; only a restart of the process helps."""
+
+    code = "device_lost"
+    status = 503
+    ws_close = 1013
 
 
 class InvalidBundle(ServiceError):
