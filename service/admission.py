@@ -28,7 +28,8 @@ class BatchLimits:
     """Bounds of batches and of the queue.
 
     Attributes:
-        max_batch_samples: longest utterance times batch size.
+        max_batch_samples: longest utterance times batch size; an utterance beyond it runs alone.
+        max_utterance_samples: longest utterance.
         max_batch_size: utterances in one batch.
         max_wait_ms: how long the oldest waits for company while the model is free.
         max_queue: utterances that may wait, in each lane.
@@ -38,6 +39,7 @@ class BatchLimits:
     """
 
     max_batch_samples: int
+    max_utterance_samples: int
     max_batch_size: int
     max_wait_ms: float
     max_queue: int

@@ -115,7 +115,7 @@ class Batcher:
 
         Raises:
             EmptyAudio: no samples.
-            AudioTooLong: longer than a whole batch may be.
+            AudioTooLong: longer than one utterance may be.
             NotReady: not started, or draining.
             Overloaded: the queue is full.
             DeadlineExceeded: not answered in time.
@@ -137,12 +137,12 @@ class Batcher:
     def _check_length(self, samples: int) -> None:
         if samples == 0:
             raise EmptyAudio("the utterance has no samples", found=0)
-        limit_samples, rate_hz = self._limits.max_batch_samples, self._limits.sample_rate_hz
+        limit_samples, rate_hz = self._limits.max_utterance_samples, self._limits.sample_rate_hz
         if samples > limit_samples:
             self._metrics.rejected.labels(Rejection.TOO_LONG).inc()
             found_s, limit_s = samples / rate_hz, limit_samples / rate_hz
             raise AudioTooLong(
-                f"{found_s:.1f} s do not fit one batch of {limit_s:.1f} s",
+                f"{found_s:.1f} s do not fit one pass of {limit_s:.1f} s",
                 found=found_s,
                 limit=limit_s,
             )

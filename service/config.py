@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     better (120 and up), and costs memory and the latency of whoever comes next; on a CPU larger
     batches fall out of its caches and are slower than small ones."""
 
+    max_pass_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 30.0
+    """Longest audio in one pass through the model, in seconds, where the bundle allows as much;
+    longer files are cut into segments. More gives every frame the context of the whole recording,
+    and makes all others wait for as long as the pass takes: one pass over an hour is a batch of its
+    own, while between segments of it short requests have their turn."""
+
     max_batch_size: Positive = 16
     """Most utterances in a batch."""
 

@@ -183,6 +183,7 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
 def _batch_limits(settings: Settings, *, batch_invariant: bool) -> BatchLimits:
     return BatchLimits(
         max_batch_samples=int(settings.max_batch_s * SAMPLE_RATE_HZ),
+        max_utterance_samples=int(settings.max_pass_s * SAMPLE_RATE_HZ),
         max_batch_size=settings.max_batch_size,
         max_wait_ms=settings.max_wait_ms,
         max_queue=settings.max_queue,

@@ -47,7 +47,8 @@ class BatchBudget:
     """What one batch may cost.
 
     Attributes:
-        max_batch_samples: longest utterance times size, padding included.
+        max_batch_samples: longest utterance times size, padding included; an utterance that is
+            longer than that runs alone.
         max_batch_size: utterances.
         max_padding_ratio: padded part of all samples, 0 to 1. Zero joins equal lengths only; more
             fills batches sooner, but makes short utterances wait for computing on zeros.
@@ -90,7 +91,7 @@ def choose_batch(pending: Iterable[Pending], lane: Lane, budget: BatchBudget) ->
     Args:
         pending: what waits, in any order; at least one utterance in the lane.
         lane: who is served.
-        budget: what the batch may cost; each utterance fits it alone.
+        budget: what the batch may cost, unless it is one utterance.
 
     Returns:
         The oldest utterance, then those that join, nearest length first.

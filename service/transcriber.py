@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from threading import Event
 from typing import TypeVar
 
@@ -27,6 +28,8 @@ from service.metrics import Metrics
 from service.segmentation import OVERLAP_S, Segment, split, stitch
 
 T = TypeVar("T")
+
+Progress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ class Transcriber:
             max_rate_hz=settings.max_rate_hz,
             min_samples=manifest.receptive_field_samples,
         )
-        self._longest_pass_s = min(settings.max_batch_s, manifest.longest_single_pass_s or math.inf)
+        self._longest_pass_s = min(settings.max_pass_s, manifest.longest_single_pass_s or math.inf)
+        self._bulk_s = settings.max_batch_s
         self._threads = ThreadPoolExecutor(settings.decode_workers, "stt-decode")
 
     async def transcribe(
@@ -100,6 +104,8 @@ class Transcriber:
         language: str | None = None,
         model: str | None = None,
         deadline_s: float | None = None,
+        lane: Lane | None = None,
+        progress: Progress | None = None,
     ) -> Transcription:
         """Transcribe one file; a cancelled caller takes its queued work along.
 
@@ -108,6 +114,9 @@ class Transcriber:
             language: code of what is spoken; None leaves it to the model.
             model: name that the bundle must have; None takes what is there.
             deadline_s: latest time for the logits, on the clock of `time.monotonic`.
+            lane: who waits; None makes what fits one batch interactive, and the rest bulk.
+            progress: called on the event loop with the seconds that are through the model and those
+                there are: first when the audio is decoded, then as each segment is done.
 
         Raises:
             InvalidRequest: the language or the model is not served.
@@ -122,8 +131,9 @@ class Transcriber:
         started_s = time.monotonic()
         waveform, decode_s = await _timed(self._decode(source))
         self._metrics.audio_decode_duration.observe(decode_s)
-        inference = await self._infer(waveform, deadline_s)
         duration_s = waveform.size / self._manifest.sample_rate_hz
+        lane = lane or (Lane.BULK if duration_s > self._bulk_s else Lane.INTERACTIVE)
+        inference = await self._infer(waveform, lane, deadline_s, progress or _ignore)
         transcript, ctc_s = await _timed(self._read(inference.logits, duration_s))
         self._metrics.ctc_decode_duration.observe(ctc_s)
         self._metrics.audio_seconds.inc(duration_s)
@@ -152,14 +162,29 @@ class Transcriber:
             await asyncio.wait({decoding})  # the caller closes the source as soon as we leave
             raise
 
-    async def _infer(self, waveform: FloatArray, deadline_s: float | None) -> Inference:
+    async def _infer(
+        self, waveform: FloatArray, lane: Lane, deadline_s: float | None, progress: Progress
+    ) -> Inference:
+        rate_hz = self._manifest.sample_rate_hz
         segments = self._segments(waveform.size)
-        if len(segments) == 1:
-            return await self._logits(waveform, Lane.INTERACTIVE, deadline_s)
-        self._batcher.check_room(waveform.size)
+        if len(segments) > 1:
+            lane = Lane.BULK
+        if lane is Lane.BULK:
+            self._batcher.check_room(waveform.size)
+        done_samples = 0
+
+        async def infer(segment: Segment, own_samples: int) -> Inference:
+            nonlocal done_samples
+            inference = await self._logits(segment.of(waveform), lane, deadline_s)
+            done_samples += own_samples
+            progress(done_samples / rate_hz, waveform.size / rate_hz)
+            return inference
+
+        progress(0.0, waveform.size / rate_hz)
+        starts = [*(segment.start_sample for segment in segments), waveform.size]
         answers = [
-            asyncio.create_task(self._logits(segment.of(waveform), Lane.BULK, deadline_s))
-            for segment in segments
+            asyncio.create_task(infer(segment, end - start))
+            for segment, (start, end) in zip(segments, pairwise(starts), strict=True)
         ]
         try:
             parts = await asyncio.gather(*answers)
@@ -167,6 +192,8 @@ class Transcriber:
             for answer in answers:
                 answer.cancel()
             await asyncio.wait(answers)
+        if len(parts) == 1:
+            return parts[0]
         return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
 
     async def _logits(
@@ -223,6 +250,10 @@ def _join(
     end_s = max(part.queue_s + part.inference_s for part in parts)
     stitched = stitch(logits, segments, samples_per_frame=samples_per_frame)
     return Inference(stitched, queue_s, end_s - queue_s)
+
+
+def _ignore(_done_s: float, _total_s: float) -> None:
+    pass
 
 
 def _check_served(param: str, found: str | None, served: Sequence[str]) -> None:

@@ -92,7 +92,12 @@ async def transcribe(request: Request) -> Response:
         ):
             result = await _while_connected(
                 request,
-                transcriber.transcribe(upload.file, **upload.fields, deadline_s=deadline_s),
+                transcriber.transcribe(
+                    upload.file,
+                    language=upload.fields.get("language"),
+                    model=upload.fields.get("model"),
+                    deadline_s=deadline_s,
+                ),
             )
     body = TranscriptionBody.of(result, request.state.request_id)
     return Response(body.model_dump_json(), media_type="application/json")

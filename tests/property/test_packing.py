@@ -14,7 +14,7 @@ from service.packing import (
 MAX_SAMPLES = 400
 budgets = st.builds(
     BatchBudget,
-    max_batch_samples=st.integers(MAX_SAMPLES, 4 * MAX_SAMPLES),
+    max_batch_samples=st.integers(MAX_SAMPLES // 2, 4 * MAX_SAMPLES),
     max_batch_size=st.integers(1, 6),
     max_padding_ratio=st.floats(0, 1),
 )
@@ -48,7 +48,7 @@ def test_no_batch_passes_the_budget(queue: list[Pending], budget: BatchBudget) -
     for batch in serve(queue, budget):
         lengths = [one.samples for one in batch]
         assert len(batch) <= budget.max_batch_size
-        assert max(lengths) * len(lengths) <= budget.max_batch_samples
+        assert len(batch) == 1 or max(lengths) * len(lengths) <= budget.max_batch_samples
         assert padding_ratio(lengths) <= budget.max_padding_ratio
         assert len({one.lane for one in batch}) == 1
 

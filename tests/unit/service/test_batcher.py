@@ -65,6 +65,7 @@ class LengthModel:
 def limits(**changes: Any) -> BatchLimits:
     settings: dict[str, Any] = {
         "max_batch_samples": 1000,
+        "max_utterance_samples": 3000,
         "max_batch_size": 4,
         "max_wait_ms": 0,
         "max_queue": 100,
@@ -368,15 +369,28 @@ def test_a_model_that_forgets_rows_fails_the_batch_and_not_the_loop() -> None:
     run(test)
 
 
-def test_audio_that_fits_no_batch_is_refused() -> None:
+def test_audio_too_long_for_one_pass_is_refused() -> None:
     async def test() -> None:
         async with running(LengthModel()) as bench:
             with pytest.raises(AudioTooLong) as refused:
-                await bench.submit(1001)
-            assert (refused.value.found, refused.value.limit) == (10.01, 10)
+                await bench.submit(3001)
+            assert (refused.value.found, refused.value.limit) == (30.01, 30)
             with pytest.raises(EmptyAudio):
                 await bench.submit(0)
             assert_answers(await bench.submit(1000), 1000)
+
+    run(test)
+
+
+def test_audio_longer_than_a_batch_runs_alone() -> None:
+    async def test() -> None:
+        model = LengthModel()
+        async with running(model) as bench:
+            lengths = [3000, 900, 3000, 50]
+            answers = await asyncio.gather(*(bench.submit(samples) for samples in lengths))
+            for answer, samples in zip(answers, lengths, strict=True):
+                assert_answers(answer, samples)
+        assert model.batches.count([3000]) == 2
 
     run(test)
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from tiny_bundle import HOP, RATE_HZ, make_bundle, speak
 
 from service.backends import load_model
-from service.batcher import Batcher, BatchLimits
+from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import load_bundle
 from service.config import Settings
 from service.errors import (
@@ -54,6 +54,7 @@ class Rig:
         self.metrics = Metrics(CollectorRegistry())
         limits = BatchLimits(
             max_batch_samples=int(self.settings.max_batch_s * RATE_HZ),
+            max_utterance_samples=int(self.settings.max_pass_s * RATE_HZ),
             max_batch_size=4,
             max_wait_ms=0,
             max_queue=self.settings.max_queue,
@@ -136,12 +137,45 @@ async def test_long_files_are_read_in_segments_and_say_the_same(short_sighted):
     assert last.end_s == pytest.approx(result.duration_s - HOP / RATE_HZ)
 
 
-async def test_a_model_without_limit_is_limited_by_the_batch(folder):
+async def test_a_model_without_limit_is_limited_by_the_settings(folder):
     waveform = speak("ab " * 80)
-    async with running(folder, max_batch_s=10) as rig:
+    async with running(folder, max_pass_s=10) as rig:
         result = await rig.transcriber.transcribe(wav(waveform))
     assert result.transcript.text == ("ab " * 80).strip()
     assert max(rig.model.lengths) <= 10 * RATE_HZ
+
+
+async def test_one_pass_takes_whatever_length_is_allowed(folder):
+    text = "ab " * 200
+    done = []
+    async with running(folder, max_pass_s=3600) as rig:
+        result = await rig.transcriber.transcribe(
+            wav(speak(text)), progress=lambda *seconds: done.append(seconds)
+        )
+        assert rig.sample("stt_queue_duration_seconds_count", lane="bulk") == 1
+    assert result.transcript.text == text.strip()
+    assert rig.model.lengths == [speak(text).size]
+    assert done == [(0, result.duration_s), (result.duration_s, result.duration_s)]
+
+
+async def test_progress_grows_with_every_segment_up_to_all(short_sighted):
+    done = []
+    async with running(short_sighted) as rig:
+        result = await rig.transcriber.transcribe(
+            wav(speak("ab " * 200)), progress=lambda *seconds: done.append(seconds)
+        )
+    assert len(done) == len(rig.model.lengths) + 1
+    assert {total_s for _, total_s in done} == {result.duration_s}
+    seconds = [done_s for done_s, _ in done]
+    assert seconds == sorted(set(seconds))
+    assert (seconds[0], seconds[-1]) == (0, pytest.approx(result.duration_s))
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(None, "interactive"), (Lane.BULK, "bulk")])
+async def test_a_short_file_waits_in_the_lane_it_asks_for(folder, asked, taken):
+    async with running(folder) as rig:
+        await rig.transcriber.transcribe(wav(speak("abc")), lane=asked)
+        assert rig.sample("stt_queue_duration_seconds_count", lane=taken) == 1
 
 
 async def test_many_at_once_each_get_their_own_text(folder):
