@@ -18,7 +18,7 @@ from service.audio import SAMPLE_RATE_HZ, is_silent
 from service.backends import AcousticModel, load_model
 from service.bundle import Measurement, TextNormalisation, Vocabulary, load_bundle
 from service.ctc import blank_logits, greedy_decode
-from service.segmentation import OVERLAP_S, split, stitch
+from service.segmentation import Cutting, Segment, split, stitch
 
 RESAMPLES = 1000
 INTERVAL_PERCENTILES = (2.5, 97.5)
@@ -63,13 +63,7 @@ class Recogniser:
 
     def transcribe(self, waveform: FloatArray) -> str:
         """Text of one waveform `[samples]`."""
-        longest = self.longest_pass_s
-        segments = split(
-            len(waveform),
-            longest_samples=None if longest is None else int(longest * SAMPLE_RATE_HZ),
-            overlap_samples=int(OVERLAP_S * SAMPLE_RATE_HZ),
-            samples_per_frame=self.samples_per_frame,
-        )
+        segments = self._segments(waveform)
         pieces = [self._logits(segment.of(waveform)) for segment in segments]
         logits = stitch(pieces, segments, samples_per_frame=self.samples_per_frame)
         return greedy_decode(
@@ -78,6 +72,16 @@ class Recogniser:
             frame_s=self.samples_per_frame / SAMPLE_RATE_HZ,
             duration_s=len(waveform) / SAMPLE_RATE_HZ,
         ).text
+
+    def _segments(self, waveform: FloatArray) -> list[Segment]:
+        if self.longest_pass_s is None:
+            return [Segment(0, len(waveform))]
+        cutting = Cutting.of(
+            self.longest_pass_s,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            samples_per_frame=self.samples_per_frame,
+        )
+        return split(waveform, cutting)
 
     def _logits(self, waveform: FloatArray) -> FloatArray:
         if is_silent(waveform):

@@ -20,6 +20,7 @@ class Rejection(StrEnum):
     NOT_READY = "not_ready"
     TOO_LONG = "too_long"
     QUEUE_FULL = "queue_full"
+    MEMORY_FULL = "memory_full"
     DEADLINE = "deadline"
 
 
@@ -148,11 +149,15 @@ class WaitingRoom:
         rate = audio_s / max(inference_s, 1e-6)
         self._audio_s_per_s += (1 - RATE_MEMORY) * (rate - self._audio_s_per_s)
 
+    def retry_after_s(self, audio_s: float) -> float:
+        """How long so much audio takes at the measured rate, at least 1 s."""
+        return max(1.0, audio_s / self._audio_s_per_s)
+
     def _overloaded(self, what: str, audio_s: float, found: float, limit: float) -> Overloaded:
         self._metrics.rejected.labels(Rejection.QUEUE_FULL).inc()
         return Overloaded(
             f"the queue is full: {what}, the limit is {limit:g}",
-            retry_after_s=max(1.0, audio_s / self._audio_s_per_s),
+            retry_after_s=self.retry_after_s(audio_s),
             found=found,
             limit=limit,
         )

@@ -7,13 +7,11 @@ megabytes that unfold into hours of samples get further than the limits.
 """
 
 import io
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from threading import Event
 from typing import IO
 
 import numpy as np
@@ -49,20 +47,25 @@ class AudioLimits:
 
 
 DEFAULT_LIMITS = AudioLimits()
+_NOTHING = np.empty(0, np.float32)
 
 SILENT_RMS = 10 ** (-55 / 20)  # of full scale; quiet speech is 20 dB above it
 SILENT_BLOCK_SAMPLES = SAMPLE_RATE_HZ // 10
 
 
 def decode_audio(
-    source: Source, limits: AudioLimits = DEFAULT_LIMITS, *, stop: Event | None = None
+    source: Source,
+    limits: AudioLimits = DEFAULT_LIMITS,
+    *,
+    watch: Callable[[float], None] | None = None,
 ) -> FloatArray:
     """Decode a file into one waveform.
 
     Args:
         source: the file's bytes, its path, or a seekable binary file.
         limits: what to refuse.
-        stop: set by another thread to end decoding early.
+        watch: called before and while decoding with the seconds that the file promises, or that it
+            gave by now if they are more; what it raises ends the decoding.
 
     Returns:
         `[samples]`, mono, 16 kHz, full scale 1.
@@ -73,35 +76,41 @@ def decode_audio(
         AudioTooLong: more seconds than `limits.max_duration_s`.
         TruncatedAudio: the stream ends before what its header promises, or breaks off.
         UnsupportedAudio: not audio, or outside the other limits.
-        CancelledError: `stop` was set.
         OSError: the path cannot be read.
     """
     if isinstance(source, bytes):
-        return _decode(io.BytesIO(source), limits, stop)
+        return _decode(io.BytesIO(source), limits, watch)
     if isinstance(source, str | Path):
         with Path(source).open("rb") as file:
-            return _decode(file, limits, stop)
-    return _decode(source, limits, stop)
+            return _decode(file, limits, watch)
+    return _decode(source, limits, watch)
 
 
 def is_silent(waveform: FloatArray) -> bool:
     """Whether no tenth of a second of a waveform `[samples]` is loud enough to be speech."""
-    starts = range(0, len(waveform), SILENT_BLOCK_SAMPLES)
-    blocks = (waveform[start : start + SILENT_BLOCK_SAMPLES] for start in starts)
-    return all(float(np.square(block).mean()) < SILENT_RMS**2 for block in blocks)
+    whole = waveform.size // SILENT_BLOCK_SAMPLES * SILENT_BLOCK_SAMPLES
+    blocks = waveform[:whole].reshape(-1, SILENT_BLOCK_SAMPLES)
+    loudest = np.einsum("bs,bs->b", blocks, blocks).max(initial=0.0) / SILENT_BLOCK_SAMPLES
+    rest = waveform[whole:]
+    rest_power = np.dot(rest, rest) / max(1, rest.size)
+    return bool(max(loudest, rest_power) < SILENT_RMS**2)
 
 
-def _decode(file: IO[bytes], limits: AudioLimits, stop: Event | None) -> FloatArray:
+def _decode(
+    file: IO[bytes], limits: AudioLimits, watch: Callable[[float], None] | None
+) -> FloatArray:
     if file.seek(0, io.SEEK_END) == 0:
         raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
     decoded = bytearray()
     with open_recording(file) as recording:
-        _check_duration(recording.promised_s or 0.0, limits)
-        for waveform in _resampled(_checked(recording.blocks, limits)):
-            if stop is not None and stop.is_set():
-                raise CancelledError
-            decoded += waveform.tobytes()
-            _check_duration(len(decoded) / waveform.itemsize / SAMPLE_RATE_HZ, limits)
+        seconds = recording.promised_s or 0.0
+        _check_duration(seconds, limits)
+        for waveform in itertools.chain([_NOTHING], _resampled(_checked(recording.blocks, limits))):
+            decoded += waveform.data
+            decoded_s = len(decoded) / waveform.itemsize / SAMPLE_RATE_HZ
+            _check_duration(decoded_s, limits)
+            if watch is not None:
+                watch(max(seconds, decoded_s))
     waveform = np.frombuffer(decoded, dtype=np.float32)
     _check_samples(waveform.size, limits)
     return waveform
@@ -109,14 +118,14 @@ def _decode(file: IO[bytes], limits: AudioLimits, stop: Event | None) -> FloatAr
 
 def _resampled(blocks: Iterator[Block]) -> Iterator[FloatArray]:
     """Mono pieces at 16 kHz; the rate may change between blocks."""
-    for rate_hz, run in groupby(blocks, key=itemgetter(0)):
+    for rate_hz, run in itertools.groupby(blocks, key=itemgetter(0)):
         if rate_hz == SAMPLE_RATE_HZ:
             yield from (block.mean(axis=0) for _, block in run)
             continue
         resampler = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
         for _, block in run:
             yield resampler.resample_chunk(block.mean(axis=0))
-        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        yield resampler.resample_chunk(_NOTHING, last=True)
 
 
 def _checked(blocks: Iterator[Block], limits: AudioLimits) -> Iterator[Block]:

@@ -96,6 +96,10 @@ class Batcher:
             raise NotReady("the service is starting or stopping and takes no audio now")
         self._room.check(samples, lane)
 
+    def retry_after_s(self, audio_s: float) -> float:
+        """When a refused caller should come back: how long so much audio takes, at least 1 s."""
+        return self._room.retry_after_s(audio_s)
+
     async def submit(
         self,
         waveform: FloatArray,

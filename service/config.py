@@ -70,8 +70,14 @@ class Settings(BaseSettings):
     holds up to 1 MiB of upload in memory and more on disk."""
 
     decode_workers: Positive = 2
-    """Threads that decode audio and logits; more keep a fast device fed, and take cores from a
-    model that runs on CPU."""
+    """Threads that decode audio and logits, and as many more for files above 1 MiB, so that short
+    ones do not wait for them; more keep a fast device fed, and take cores from a model that runs on
+    CPU."""
+
+    max_decoded_audio_s: PositiveSeconds = 14_400.0
+    """Seconds of decoded audio that all requests together may hold in memory, 64 kB each, beyond
+    the first 30 s of each request; long files that find no room are answered 429, short ones never.
+    One file alone may be longer."""
 
     max_batch_s: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 30.0
     """Largest batch, in seconds of audio: its longest utterance times its size. More uses a GPU

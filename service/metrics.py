@@ -41,6 +41,10 @@ class Metrics:
         self.audio_decode_duration = self._histogram(
             "stt_audio_decode_duration_seconds", "Bytes to waveform, per request.", _STAGE_S
         )
+        self.decoded_audio_seconds = self._gauge(
+            "stt_decoded_audio_seconds",
+            "Decoded audio held in memory, beyond the first 30 s of each request.",
+        )
         self.ctc_decode_duration = self._histogram(
             "stt_ctc_decode_duration_seconds", "Logits to transcript, per request.", _STAGE_S
         )

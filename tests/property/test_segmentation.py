@@ -5,73 +5,90 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.segmentation import Segment, split, stitch
+from service.arrays import FloatArray
+from service.segmentation import Cutting, split, stitch
 
 
 @dataclass(frozen=True)
 class Case:
-    samples: int
-    longest_samples: int
-    overlap_samples: int
-    samples_per_frame: int
+    cutting: Cutting
+    waveform: FloatArray
     receptive_field_samples: int
-
-    def split(self) -> list[Segment]:
-        return split(
-            self.samples,
-            longest_samples=self.longest_samples,
-            overlap_samples=self.overlap_samples,
-            samples_per_frame=self.samples_per_frame,
-        )
 
     def frames(self, samples: int) -> int:
         """What a convolutional front end gives."""
-        return max(0, (samples - self.receptive_field_samples) // self.samples_per_frame + 1)
+        hop = self.cutting.samples_per_frame
+        return max(0, (samples - self.receptive_field_samples) // hop + 1)
+
+
+@st.composite
+def cuttings(draw: st.DrawFn) -> Cutting:
+    longest = draw(st.integers(8, 60))
+    overlap = 2 * draw(st.integers(1, longest // 4))
+    return Cutting(
+        samples_per_frame=draw(st.integers(1, 12)),
+        longest=longest,
+        search=draw(st.integers(0, (longest - overlap) // 2)),
+        pause=2 * draw(st.integers(0, 4)),
+        pause_overlap=2 * draw(st.integers(1, overlap // 2)),
+        overlap=overlap,
+    )
+
+
+@st.composite
+def waveforms(draw: st.DrawFn) -> FloatArray:
+    """Loud and silent stretches, tones and noise, in any order."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    levels = draw(st.lists(st.sampled_from([0.0, 1e-4, 0.1, 1.0, 100.0]), min_size=1, max_size=20))
+    parts = [level * rng.standard_normal(draw(st.integers(1, 400))) for level in levels]
+    return np.concatenate(parts).astype(np.float32)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    hop = draw(st.integers(1, 12))
-    overlap_frames = 2 * draw(st.integers(1, 6))
-    longest_frames = 2 * overlap_frames + draw(st.integers(0, 30))
-    return Case(
-        samples=draw(st.integers(1, 4000)),
-        longest_samples=longest_frames * hop + draw(st.integers(0, hop - 1)),
-        overlap_samples=overlap_frames * hop + draw(st.integers(0, hop - 1)),
-        samples_per_frame=hop,
-        receptive_field_samples=draw(st.integers(1, overlap_frames // 2 * hop)),
-    )
+    cutting = draw(cuttings())
+    reach = cutting.pause_overlap // 2 * cutting.samples_per_frame
+    return Case(cutting, draw(waveforms()), draw(st.integers(1, reach)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(cases())
 def test_segments_cover_all_samples_and_none_is_too_long(case: Case) -> None:
-    segments = case.split()
+    hop = case.cutting.samples_per_frame
+    segments = split(case.waveform, case.cutting)
     assert segments[0].start_sample == 0
-    assert segments[-1].end_sample == case.samples
+    assert segments[-1].end_sample == case.waveform.size
     for segment in segments:
-        assert 0 < segment.end_sample - segment.start_sample <= case.longest_samples
-        assert segment.start_sample % case.samples_per_frame == 0
+        assert 0 < segment.end_sample - segment.start_sample <= case.cutting.longest * hop
+        assert segment.start_sample % hop == 0
     for left, right in pairwise(segments):
-        overlap_samples = left.end_sample - right.start_sample
-        assert overlap_samples > case.overlap_samples - 2 * case.samples_per_frame
+        assert left.start_sample < right.start_sample
+        assert left.end_sample < right.end_sample
+        overlap = (left.end_sample - right.start_sample) // hop
+        assert overlap in (case.cutting.pause_overlap, case.cutting.overlap)
 
 
-@settings(deadline=None, max_examples=200)
-@given(cases())
-def test_segments_are_equal_up_to_rounding(case: Case) -> None:
-    sizes = [segment.end_sample - segment.start_sample for segment in case.split()]
-    assert max(sizes) - min(sizes) <= 2 * case.samples_per_frame
-
-
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(cases())
 def test_no_frame_is_lost_doubled_or_moved(case: Case) -> None:
-    segments = case.split()
+    hop = case.cutting.samples_per_frame
+    segments = split(case.waveform, case.cutting)
     logits = []
     for segment in segments:
-        first = segment.start_sample // case.samples_per_frame
+        first = segment.start_sample // hop
         frames = case.frames(segment.end_sample - segment.start_sample)
         logits.append(np.arange(first, first + frames, dtype=np.float32)[:, np.newaxis])
-    joined = stitch(logits, segments, samples_per_frame=case.samples_per_frame)
-    assert joined[:, 0].tolist() == list(range(case.frames(case.samples)))
+    joined = stitch(logits, segments, samples_per_frame=hop)
+    assert joined[:, 0].tolist() == list(range(case.frames(case.waveform.size)))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(0.2, 4000), st.sampled_from([8_000, 16_000]), st.sampled_from([160, 320, 640]))
+def test_the_usual_way_keeps_its_own_rules(longest_s: float, rate_hz: int, hop: int) -> None:
+    cutting = Cutting.of(longest_s, sample_rate_hz=rate_hz, samples_per_frame=hop)
+    assert cutting.longest * hop <= longest_s * rate_hz
+    assert 0 <= cutting.search <= (cutting.longest - cutting.overlap) // 2
+    assert cutting.overlap <= cutting.longest // 2
+    assert cutting.pause_overlap <= cutting.overlap
+    for even in (cutting.pause, cutting.pause_overlap, cutting.overlap):
+        assert even % 2 == 0

@@ -1,6 +1,5 @@
 import random
 import struct
-import threading
 import time
 from collections import Counter
 from concurrent.futures import CancelledError
@@ -253,10 +252,28 @@ def test_samples_that_are_no_levels_are_refused(value):
 
 
 def test_decoding_can_be_stopped():
-    stop = threading.Event()
-    stop.set()
+    def stop(_):
+        raise CancelledError
+
     with pytest.raises(CancelledError):
-        decode_audio(wav(tone(16_000)), stop=stop)
+        decode_audio(wav(tone(16_000)), watch=stop)
+
+
+def test_decoding_is_watched_from_the_first_block_to_the_last():
+    seconds = []
+    waveform = decode_audio(
+        encode(tone(), "mp3", "libmp3lame", rate_hz=48_000), watch=seconds.append
+    )
+    assert seconds == sorted(seconds)
+    assert (seconds[0], seconds[-1]) == (0, waveform.size / 16_000)
+    assert len(seconds) > 10
+
+
+@pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_s16le"), ("flac", "flac")])
+def test_a_promised_length_is_told_before_anything_is_decoded(container, codec):
+    seconds = []
+    decode_audio(encode(tone(), container, codec, rate_hz=48_000), watch=seconds.append)
+    assert seconds[0] == pytest.approx(DURATION_S)
 
 
 def test_damaged_files_end_in_samples_or_in_one_of_our_errors():

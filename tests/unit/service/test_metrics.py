@@ -17,6 +17,7 @@ EXPECTED = {
     "stt_audio_decode_duration_seconds": (),
     "stt_queue_duration_seconds": ("lane",),
     "stt_inference_duration_seconds": (),
+    "stt_decoded_audio_seconds": (),
     "stt_ctc_decode_duration_seconds": (),
     "stt_batch_size": (),
     "stt_batch_audio_seconds": (),

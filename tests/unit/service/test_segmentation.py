@@ -1,24 +1,72 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from service.segmentation import Segment, split, stitch
+from service.arrays import FloatArray
+from service.segmentation import Cutting, Segment, split, stitch
 
 HOP = 320
+RATE_HZ = 16_000
+CUTTING = Cutting.of(28, sample_rate_hz=RATE_HZ, samples_per_frame=HOP)
+
+
+def noise(seconds: float, level: float = 0.1) -> FloatArray:
+    samples = np.random.default_rng(0).standard_normal(int(seconds * RATE_HZ))
+    return level * samples.astype(np.float32)
+
+
+def with_pauses(seconds: float, pauses_s: list[float], level: float) -> FloatArray:
+    """Noise that falls to a level for half a second around each of these times."""
+    waveform = noise(seconds)
+    for pause_s in pauses_s:
+        waveform[int((pause_s - 0.25) * RATE_HZ) : int((pause_s + 0.25) * RATE_HZ)] *= level
+    return waveform
+
+
+def cuts_s(segments: list[Segment]) -> list[float]:
+    return [
+        (left.end_sample + right.start_sample) / 2 / RATE_HZ for left, right in pairwise(segments)
+    ]
+
+
+def overlaps_s(segments: list[Segment]) -> list[float]:
+    return [(left.end_sample - right.start_sample) / RATE_HZ for left, right in pairwise(segments)]
 
 
 def test_audio_that_fits_is_one_segment() -> None:
-    for longest in (16_000, None):
-        segments = split(
-            16_000, longest_samples=longest, overlap_samples=6400, samples_per_frame=HOP
-        )
-        assert segments == [Segment(0, 16_000)]
+    assert split(noise(28), CUTTING) == [Segment(0, 28 * RATE_HZ)]
 
 
-def test_longer_audio_is_cut_into_equal_overlapping_parts() -> None:
-    segments = split(
-        50 * HOP, longest_samples=30 * HOP, overlap_samples=10 * HOP, samples_per_frame=HOP
-    )
-    assert segments == [Segment(0, 30 * HOP), Segment(20 * HOP, 50 * HOP)]
+def test_cuts_lie_in_pauses_and_share_little() -> None:
+    segments = split(with_pauses(60, [18, 39], 0.0), CUTTING)
+    assert cuts_s(segments) == pytest.approx([18, 39], abs=0.11)
+    assert overlaps_s(segments) == pytest.approx([0.4, 0.4])
+
+
+def test_a_pause_need_not_be_silent() -> None:
+    segments = split(with_pauses(40, [20.5], 0.05), CUTTING)
+    assert cuts_s(segments) == pytest.approx([20.5], abs=0.11)
+    assert overlaps_s(segments) == pytest.approx([0.4])
+
+
+def test_without_a_pause_the_quietest_place_is_cut_with_a_wide_overlap() -> None:
+    segments = split(with_pauses(40, [18.5], 0.5), CUTTING)
+    assert cuts_s(segments) == pytest.approx([18.5], abs=0.3)
+    assert overlaps_s(segments) == [4.0]
+
+
+def test_a_short_dip_such_as_a_stop_consonant_is_no_pause() -> None:
+    waveform = noise(40)
+    waveform[20 * RATE_HZ : 20 * RATE_HZ + 1600] = 0
+    assert overlaps_s(split(waveform, CUTTING)) == [4.0]
+
+
+def test_segments_are_of_about_equal_length() -> None:
+    for seconds in (28.5, 50, 100, 600):
+        segments = split(noise(seconds), CUTTING)
+        lengths_s = [(one.end_sample - one.start_sample) / RATE_HZ for one in segments]
+        assert min(lengths_s) > max(lengths_s) / 3
 
 
 def test_the_overlap_is_cut_at_its_middle() -> None:
@@ -32,14 +80,6 @@ def test_one_segment_keeps_all_its_frames() -> None:
     logits = np.arange(6, dtype=np.float32).reshape(3, 2)
     joined = stitch([logits], [Segment(0, 1000)], samples_per_frame=HOP)
     assert np.array_equal(joined, logits)
-
-
-def test_an_overlap_longer_than_half_a_segment_is_shortened() -> None:
-    segments = split(
-        100 * HOP, longest_samples=10 * HOP, overlap_samples=50 * HOP, samples_per_frame=HOP
-    )
-    assert max(one.end_sample - one.start_sample for one in segments) <= 10 * HOP
-    assert segments[0].end_sample - segments[1].start_sample == 4 * HOP
 
 
 @pytest.mark.parametrize("logits", [[], [np.zeros((3, 2), np.float32)] * 2])

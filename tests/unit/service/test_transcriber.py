@@ -8,10 +8,12 @@ from audio_files import wav
 from prometheus_client import CollectorRegistry
 from tiny_bundle import HOP, RATE_HZ, make_bundle, speak
 
+from service.audio import decode_audio
 from service.backends import load_model
 from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import load_bundle
 from service.config import Settings
+from service.decoding import LARGE_BYTES
 from service.errors import (
     AudioTooLong,
     AudioTooShort,
@@ -262,6 +264,45 @@ async def test_a_full_queue_refuses_a_long_file_at_once(short_sighted):
         await first
 
 
+async def test_decoded_audio_is_bounded_over_all_requests(short_sighted):
+    minute = wav(np.full(60 * RATE_HZ, 0.1, np.float32))
+    async with running(short_sighted, max_decoded_audio_s=50) as rig:
+        rig.model.gate.clear()
+        first = asyncio.create_task(rig.transcriber.transcribe(minute))
+        await entered(rig)
+        with pytest.raises(Overloaded) as caught:
+            await rig.transcriber.transcribe(minute)
+        assert (caught.value.found, caught.value.limit) == (60, 50)
+        short = asyncio.create_task(rig.transcriber.transcribe(wav(speak("a"))))
+        await until(lambda: rig.sample("stt_queue_size", lane="interactive"))
+        rig.model.gate.set()
+        await first
+        assert (await short).transcript.text == "a"
+        assert rig.sample("stt_decoded_audio_seconds") == 0
+        await rig.transcriber.transcribe(minute)
+
+
+async def test_short_files_are_decoded_while_long_ones_block_their_threads(folder, monkeypatch):
+    busy, go_on = threading.Semaphore(0), threading.Event()
+
+    def decode(source, limits, *, watch):
+        if len(source) > LARGE_BYTES:
+            busy.release()
+            assert go_on.wait(PATIENCE_S)
+        return decode_audio(source, limits, watch=watch)
+
+    monkeypatch.setattr("service.decoding.decode_audio", decode)
+    large = wav(np.zeros(LARGE_BYTES, np.float32))
+    async with running(folder, decode_workers=2) as rig:
+        waiting = [asyncio.create_task(rig.transcriber.transcribe(large)) for _ in range(8)]
+        for _ in range(2):
+            assert await asyncio.to_thread(busy.acquire, timeout=PATIENCE_S)
+        assert (await rig.transcriber.transcribe(wav(speak("abc")))).transcript.text == "abc"
+        assert not any(task.done() for task in waiting)
+        go_on.set()
+        await asyncio.gather(*waiting)
+
+
 async def test_a_deadline_ends_the_wait(folder):
     async with running(folder) as rig:
         rig.model.gate.clear()
@@ -279,13 +320,15 @@ async def test_a_drained_batcher_takes_nothing(folder):
 async def test_a_cancelled_caller_waits_until_nobody_reads_its_file(folder, monkeypatch):
     decoding, stopped = threading.Event(), threading.Event()
 
-    def decode(source, limits, *, stop):
+    def decode(source, limits, *, watch):
         decoding.set()
-        assert stop.wait(PATIENCE_S)
-        stopped.set()
-        raise ValueError("broken off")
+        try:
+            while True:
+                watch(0.0)
+        finally:
+            stopped.set()
 
-    monkeypatch.setattr("service.transcriber.decode_audio", decode)
+    monkeypatch.setattr("service.decoding.decode_audio", decode)
     async with running(folder) as rig:
         caller = asyncio.create_task(rig.transcriber.transcribe(b""))
         assert await asyncio.to_thread(decoding.wait, PATIENCE_S)

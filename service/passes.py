@@ -1,0 +1,129 @@
+"""Waveforms to logits: one pass where model and settings allow it, several joined otherwise."""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
+from typing import Protocol, TypeVar
+
+from service.arrays import FloatArray
+from service.audio import is_silent
+from service.batcher import Batcher, Inference, Lane
+from service.bundle import Manifest
+from service.config import Settings
+from service.ctc import blank_logits
+from service.segmentation import Cutting, Segment, split, stitch
+
+T = TypeVar("T")
+
+Progress = Callable[[float, float], None]
+
+
+class InThread(Protocol):
+    """Calls a function in a thread."""
+
+    def __call__(self, function: Callable[..., T], /, *args: object) -> Awaitable[T]:
+        """What the function returns."""
+        ...
+
+
+class Passes:
+    """Cuts what is too long for one pass, and joins what the batcher answers.
+
+    Args:
+        manifest: of the bundle that the batcher's model came from.
+        batcher: started.
+        settings: how long a pass may be, and what is short.
+        in_thread: for what would block the event loop.
+    """
+
+    def __init__(
+        self, manifest: Manifest, batcher: Batcher, settings: Settings, in_thread: InThread
+    ) -> None:
+        self._manifest = manifest
+        self._batcher = batcher
+        self._in_thread = in_thread
+        self._short_s = settings.max_batch_s
+        self._cutting = Cutting.of(
+            min(settings.max_pass_s, manifest.longest_single_pass_s or math.inf),
+            sample_rate_hz=manifest.sample_rate_hz,
+            samples_per_frame=manifest.samples_per_frame,
+        )
+
+    async def infer(
+        self,
+        waveform: FloatArray,
+        *,
+        lane: Lane | None,
+        deadline_s: float | None,
+        progress: Progress | None,
+    ) -> Inference:
+        """Logits `[frames, vocab]` of a waveform `[samples]`; see `Transcriber.transcribe`."""
+        segments = await self._in_thread(split, waveform, self._cutting)
+        duration_s = waveform.size / self._manifest.sample_rate_hz
+        if lane is None or len(segments) > 1:
+            is_short = len(segments) == 1 and duration_s <= self._short_s
+            lane = Lane.INTERACTIVE if is_short else Lane.BULK
+        if lane is Lane.BULK:
+            self._batcher.check_room(waveform.size)
+        done_s = 0.0
+
+        def advance(seconds: float) -> None:
+            nonlocal done_s
+            done_s += seconds
+            if progress is not None:
+                progress(done_s, duration_s)
+
+        advance(0)
+        return await self._infer_all(waveform, segments, lane, deadline_s, advance)
+
+    async def _infer_all(
+        self,
+        waveform: FloatArray,
+        segments: Sequence[Segment],
+        lane: Lane,
+        deadline_s: float | None,
+        advance: Callable[[float], None],
+    ) -> Inference:
+        rate_hz = self._manifest.sample_rate_hz
+
+        async def infer(segment: Segment, samples: int) -> Inference:
+            inference = await self._infer_one(segment.of(waveform), lane, deadline_s)
+            advance(samples / rate_hz)
+            return inference
+
+        edges = [*(segment.start_sample for segment in segments), waveform.size]
+        answers = [
+            asyncio.create_task(infer(segment, end - start))
+            for segment, (start, end) in zip(segments, pairwise(edges), strict=True)
+        ]
+        try:
+            parts = await asyncio.gather(*answers)
+        finally:
+            for answer in answers:
+                answer.cancel()
+            await asyncio.wait(answers)
+        return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
+
+    async def _infer_one(
+        self, waveform: FloatArray, lane: Lane, deadline_s: float | None
+    ) -> Inference:
+        """Logits of one pass; silence is not asked about, since models answer all the same."""
+        if await self._in_thread(is_silent, waveform):
+            manifest = self._manifest
+            blank = blank_logits(waveform.size, manifest.samples_per_frame, manifest.vocabulary)
+            return Inference(blank, queue_s=0.0, inference_s=0.0)
+        return await self._batcher.submit(waveform, lane=lane, deadline_s=deadline_s)
+
+
+def _join(
+    parts: Sequence[Inference], segments: Sequence[Segment], samples_per_frame: int
+) -> Inference:
+    """What one pass over all segments would have given; times from first start to last end."""
+    if len(parts) == 1:
+        return parts[0]
+    logits = [part.logits for part in parts]
+    queue_s = min(part.queue_s for part in parts)
+    end_s = max(part.queue_s + part.inference_s for part in parts)
+    stitched = stitch(logits, segments, samples_per_frame=samples_per_frame)
+    return Inference(stitched, queue_s, end_s - queue_s)
