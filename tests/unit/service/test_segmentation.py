@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from recordings import joined, recordings
 
 from service.arrays import FloatArray
 from service.segmentation import Cutting, Segment, split, stitch
@@ -67,6 +68,16 @@ def test_segments_are_of_about_equal_length() -> None:
         segments = split(noise(seconds), CUTTING)
         lengths_s = [(one.end_sample - one.start_sample) / RATE_HZ for one in segments]
         assert min(lengths_s) > max(lengths_s) / 3
+
+
+def test_real_speech_is_cut_between_words() -> None:
+    waveform = joined([recording.waveform() for recording in recordings()] * 4)
+    segments = split(waveform, CUTTING)
+    assert len(segments) > 10
+    assert overlaps_s(segments) == pytest.approx([0.4] * (len(segments) - 1))
+    for cut_s in cuts_s(segments):
+        around = waveform[int((cut_s - 0.1) * RATE_HZ) : int((cut_s + 0.1) * RATE_HZ)]
+        assert np.square(around).mean() < np.square(waveform).mean() / 100
 
 
 def test_the_overlap_is_cut_at_its_middle() -> None:
