@@ -13,9 +13,10 @@ import uvicorn
 
 from service.app import create_app
 from service.config import InvalidSettings, Settings, load_settings
-from service.errors import InvalidBundle, ServiceError
+from service.errors import InvalidBundle, Overloaded, ServiceError
 from service.lifecycle import Service, State
 from service.schemas import TranscriptionBody
+from service.transcriber import Transcription
 
 CONNECTIONS_CLOSE_S = 2
 USAGE_ERROR = 2
@@ -100,13 +101,22 @@ async def _transcribe(settings: Settings, files: Sequence[str], *, as_json: bool
     return int(failures > 0)
 
 
+async def _patiently(service: Service, file: str) -> Transcription:
+    """Try again as long as there is no room: whoever asks for many files waits for all of them."""
+    while True:
+        try:
+            return await service.ready().transcribe(file)
+        except Overloaded as error:
+            await asyncio.sleep(error.retry_after_s)
+
+
 async def _transcribe_file(
     service: Service, file: str, room: asyncio.Semaphore, *, as_json: bool
 ) -> tuple[str, bool]:
     """What to print, and whether it is an error."""
     try:
         async with room:
-            result = await service.ready().transcribe(file)
+            result = await _patiently(service, file)
     except ServiceError as error:
         return f"{file}: {error.message} [{error.code}]", True
     except OSError as error:

@@ -7,6 +7,8 @@ from audio_files import wav
 from tiny_bundle import make_bundle, speak
 
 from service.cli import main
+from service.errors import Overloaded
+from service.transcriber import Transcriber
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,23 @@ def test_bad_files_are_told_and_the_others_go_on(files, folder, capsys):
     assert told[1].startswith(f"{files}/text.txt: ")
     assert told[1].endswith("[unsupported_audio]")
     assert told[2] == f"{files}: Is a directory"
+
+
+def test_files_for_which_there_is_no_room_wait_for_it(files, folder, capsys, monkeypatch):
+    transcribe = Transcriber.transcribe
+    refused = []
+
+    async def refuse_first(self, source):
+        if source not in refused:
+            refused.append(source)
+            raise Overloaded("full", retry_after_s=0)
+        return await transcribe(self, source)
+
+    monkeypatch.setattr(Transcriber, "transcribe", refuse_first)
+    paths = [f"{files}/two.wav", f"{files}/one.wav"]
+    assert main(["transcribe", "--bundle", str(folder), *paths]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert sorted(refused) == sorted(paths)
 
 
 @pytest.mark.parametrize("command", [["transcribe", "a.wav"], ["run"]])
