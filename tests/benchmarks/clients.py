@@ -121,10 +121,8 @@ def print_comparison(title: str, measured: dict[str, list[Report]], *notes: str)
         quantiles = [f"{latency_ms(reports, one):.0f}" for one in (0.5, 0.95, 0.99)]
         ratio = ratios([one.speed for one in ours], [one.speed for one in reports])
         against = "1" if reports is ours else f"{ratio:.2f}"
-        client = estimate([one.client_share for one in reports])
-        rows.append(
-            [name, f"{speed(reports):.0f}", *quantiles, against]
-            + [f"{client.value:.1%}", str(len(reports))]
-        )
+        client = estimate([one.client_share for one in reports]).value
+        ends = f"{client:.1%}", str(len(reports))
+        rows.append([name, f"{speed(reports):.0f}", *quantiles, against, *ends])
     header = ["server", "x real time", "p50 ms", "p95 ms", "p99 ms", "ours is faster by"]
     print_table(title, [*header, "client CPU", "rounds"], rows, *notes)

@@ -8,7 +8,6 @@ generator takes is part of its report, a line of JSON.
 
 import argparse
 import asyncio
-import os
 import random
 import sys
 import time
@@ -116,7 +115,7 @@ async def _client(
             async with session.post(url, data=clip.body) as answer:
                 text = await answer.read()
                 failure = "" if answer.status == 200 else f"{answer.status}: {text[:200]!r}"
-        except (aiohttp.ClientError, TimeoutError, os.error) as error:
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
             failure = repr(error)
         if failure:
             tally.errors += 1

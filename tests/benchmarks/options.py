@@ -1,16 +1,16 @@
 """What a run of the benchmarks may be told, by environment variables.
 
-    BENCH_ROUNDS=11          interleaved rounds of each comparison, time permitting
-    BENCH_BUDGET=1.0         scales the seconds that each comparison may take; one round always runs
-    BENCH_REQUESTS=160       requests of one run of the load generator
-    BENCH_CLIPS=64           clips that they are drawn from
-    BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
-    BENCH_SHAPES=base,small  wav2vec2 shapes that are compared
-    BENCH_LONG_S=600,3600    lengths of the long recordings, in seconds
-    BENCH_RUN_LIMIT_S=1800   longest single run; what takes longer is stopped, and the table says so
-    BENCH_MEMORY_GB=20       what a process with one model may allocate
-    BENCH_CACHE=runs/bench   where clips, models and logs are kept
-    BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
+BENCH_ROUNDS=11          interleaved rounds of each comparison, time permitting
+BENCH_BUDGET=1.0         scales the seconds that each comparison may take; one round always runs
+BENCH_REQUESTS=160       requests of one run of the load generator
+BENCH_CLIPS=64           clips that they are drawn from
+BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
+BENCH_SHAPES=base,small  wav2vec2 shapes that are compared
+BENCH_LONG_S=600,3600    lengths of the long recordings, in seconds
+BENCH_RUN_LIMIT_S=1800   longest single run; what takes longer is stopped, and the table says so
+BENCH_MEMORY_GB=20       what a process with one model may allocate
+BENCH_CACHE=runs/bench   where clips, models and logs are kept
+BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
 """
 
 import os

@@ -67,11 +67,14 @@ def shape(name: str) -> Shape:
 
 def main() -> None:
     """Make one shape."""
+    from transformers.utils import logging  # here and below: tests import this module without torch
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=DIMENSIONS)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     made = Shape(arguments.name, arguments.folder)
+    logging.disable_progress_bar()
     _, layers, _, _ = DIMENSIONS[made.name]
     _save_attention(made.attention, made.name, layers)
     bare = made.folder / "no-layers"

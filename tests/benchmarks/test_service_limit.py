@@ -20,7 +20,7 @@ from tests.benchmarks.tables import print_table
 from tests.benchmarks.timing import estimate, interleave, ratios, seconds_of
 
 CLIENTS = 16
-BUDGET_S = 480
+BUDGET_S = 400
 CALIBRATION_ROUNDS = 3
 
 Batches = list[list[FloatArray]]

@@ -14,7 +14,7 @@ from tests.benchmarks.timing import interleave
 
 BATCH = 16
 CALIBRATION_CLIENTS = 32
-BUDGET_S = 600
+BUDGET_S = 400
 WHISPER_REQUESTS, WHISPER_CLIENTS = 32, 8
 
 
@@ -45,9 +45,7 @@ def _best_workers(peer, clips):
     """One worker with all cores, or one for each core: whichever batches faster on these clips."""
     load = _load(peer, clips, CALIBRATION_CLIENTS)
     with ExitStack() as stack:
-        servers = {
-            workers: _start(stack, peer, workers, BATCH) for workers in {1, options.CORES}
-        }
+        servers = {workers: _start(stack, peer, workers, BATCH) for workers in {1, options.CORES}}
         runs = {workers: lambda it=it: it.under(load).speed for workers, it in servers.items()}
         measured = interleave(runs, rounds=2)
     return max(measured, key=lambda workers: max(measured[workers]))

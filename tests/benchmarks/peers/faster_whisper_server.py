@@ -1,6 +1,6 @@
 """faster-whisper behind a plain FastAPI endpoint, as its users write it.
 
-    PEER_PORT=8001 python -m tests.benchmarks.peers.faster_whisper_server FOLDER THREADS
+PEER_PORT=8001 python -m tests.benchmarks.peers.faster_whisper_server FOLDER THREADS
 """
 
 import sys

@@ -1,6 +1,6 @@
 """LitServe with its own dynamic batching around our model.
 
-    PEER_PORT=8001 python -m tests.benchmarks.peers.litserve_server BUNDLE WORKERS THREADS BATCH
+PEER_PORT=8001 python -m tests.benchmarks.peers.litserve_server BUNDLE WORKERS THREADS BATCH
 """
 
 import sys
