@@ -7,7 +7,7 @@
     BENCH_REQUESTS=160       requests of one run of the load generator
     BENCH_CLIPS=64           clips that they are drawn from
     BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
-    BENCH_SHAPES=base,small  wav2vec2 shapes that are compared
+    BENCH_SHAPES=small,base  wav2vec2 shapes that are compared
     BENCH_LONG_S=600,3600    lengths of the long recordings, in seconds
     BENCH_MEMORY_GB=20       what a process with one model may allocate
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
@@ -34,7 +34,7 @@ HOURS = float(os.environ.get("BENCH_HOURS", "4"))
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "160"))
 CLIPS = int(os.environ.get("BENCH_CLIPS", "64"))
 CLIENTS = _numbers("BENCH_CLIENTS", "1,8,32,128")
-SHAPES = tuple(os.environ.get("BENCH_SHAPES", "base,small").split(","))
+SHAPES = tuple(os.environ.get("BENCH_SHAPES", "small,base").split(","))
 LONG_S = _numbers("BENCH_LONG_S", "600,3600")
 RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
 MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
