@@ -10,6 +10,7 @@ noise; the arithmetic is that of a trained model.
 import argparse
 import hashlib
 import json
+import shutil
 import string
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def shape(name: str) -> Shape:
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in [*exporter, Path(__file__)]))
     made = Shape(name, options.CACHE / "shapes" / f"{name}-{digest.hexdigest()[:12]}")
     if not made.wsm.is_dir():
+        shutil.rmtree(made.folder, ignore_errors=True)  # of a run that was stopped
         command = [sys.executable, "-m", "tests.benchmarks.shapes", name, str(made.folder)]
         subprocess.run(command, cwd=options.ROOT, check=True)
     return made
