@@ -5,6 +5,7 @@
 # PIP_ARGS=...  more arguments for pip, for instance another index
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
+# BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
 # STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
 
 VENV ?= .venv
@@ -23,6 +24,7 @@ ENGLISH_SUMMARY := A first default: trained on synthetic voices only, it reads c
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
+BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
@@ -42,8 +44,8 @@ test: $(DEV_STAMP) ## install everything if needed and run all tests but the ben
 	@echo "==> Running the tests"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: $(DEV_STAMP) ## run the benchmarks; they print what they measure
-	@echo "==> Running the benchmarks"
+bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
+	@echo "==> Running the benchmarks (tests/benchmarks/options.py says what can be chosen)"
 	@$(BIN)/python -m pytest -m bench tests/benchmarks -s $(PYTEST_ARGS)
 
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE and CORPUS
@@ -90,6 +92,11 @@ $(DEV_STAMP): pyproject.toml | $(BIN)/pip
 	@echo "==> Installing service, export and developers' tools into $(VENV) (torch is large)"
 	@$(PIP_INSTALL) --editable '.[cpu,export,dev]'
 	@touch $@ $(SERVE_STAMP)
+
+$(BENCH_STAMP): pyproject.toml | $(BIN)/pip
+	@echo "==> Installing everything, and the servers that the benchmarks compare with, into $(VENV)"
+	@$(PIP_INSTALL) --editable '.[cpu,export,dev,bench]'
+	@touch $@ $(DEV_STAMP) $(SERVE_STAMP)
 
 # pip is the last thing `python -m venv` writes, so a half-made environment is finished here.
 $(BIN)/pip:

@@ -1,0 +1,42 @@
+"""What a run of the benchmarks may be told, by environment variables.
+
+    BENCH_HOURS=4            after them no further benchmark begins; it is skipped, and says so
+    BENCH_ROUNDS=11          interleaved rounds of each comparison, time permitting
+    BENCH_BUDGET=1.0         scales the seconds that each comparison may take; one round always runs
+    BENCH_RUN_LIMIT_S=1800   longest single run; what takes longer is stopped, and the table says so
+    BENCH_REQUESTS=160       requests of one run of the load generator
+    BENCH_CLIPS=64           clips that they are drawn from
+    BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
+    BENCH_SHAPES=small,base  wav2vec2 shapes that are compared
+    BENCH_LONG_S=600,3600    lengths of the long recordings, in seconds
+    BENCH_MEMORY_GB=20       what a process with one model may allocate
+    BENCH_CACHE=runs/bench   where clips, models and logs are kept
+    BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
+
+A quick look at everything, whose figures say little: BENCH_ROUNDS=2 BENCH_REQUESTS=16 BENCH_CLIPS=8
+BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORES = len(os.sched_getaffinity(0))
+
+
+def _numbers(name: str, default: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in os.environ.get(name, default).split(","))
+
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "11"))
+BUDGET = float(os.environ.get("BENCH_BUDGET", "1"))
+HOURS = float(os.environ.get("BENCH_HOURS", "4"))
+REQUESTS = int(os.environ.get("BENCH_REQUESTS", "160"))
+CLIPS = int(os.environ.get("BENCH_CLIPS", "64"))
+CLIENTS = _numbers("BENCH_CLIENTS", "1,8,32,128")
+SHAPES = tuple(os.environ.get("BENCH_SHAPES", "small,base").split(","))
+LONG_S = _numbers("BENCH_LONG_S", "600,3600")
+RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
+MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
+CACHE = (ROOT / os.environ.get("BENCH_CACHE", "runs/bench")).resolve()
+WHISPER_TINY = os.environ.get("BENCH_WHISPER_TINY")
