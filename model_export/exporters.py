@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import ExportError
+from model_export.piecewise import Piecewise
 from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import INPUTS, OUTPUTS
 
@@ -63,7 +65,7 @@ def export_onnx(model: CtcModel, path: Path) -> None:
 
 def export_torchscript(model: CtcModel, path: Path) -> None:
     """Write a traced TorchScript archive."""
-    with _quiet(), torch.inference_mode():
+    with _quiet(), _scripted_loops(model), torch.inference_mode():
         traced = torch.jit.trace(model, _example(model), check_trace=False)
         torch.jit.save(traced, path)
 
@@ -77,11 +79,19 @@ def round_weights(model: CtcModel) -> None:
 
 def forget_origin(graph: onnx.ModelProto) -> None:
     """Drop what torch notes about the code each node came from: stack traces with local paths."""
-    parts = [graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info]
-    parts += [*graph.graph.input, *graph.graph.output]
-    for part in (graph, *parts):
+    for part in (graph, *_parts(graph.graph)):
         del part.metadata_props[:]
         part.doc_string = ""
+
+
+def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
+    """A graph, all that it lists, and the same of the graphs inside its nodes."""
+    yield graph
+    for listed in (graph.node, graph.initializer, graph.value_info, graph.input, graph.output):
+        yield from listed
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("g"):
+            yield from _parts(attribute.g)
 
 
 def compact_weights(graph: onnx.ModelProto) -> None:
@@ -117,6 +127,24 @@ def _example(model: CtcModel) -> tuple[Tensor, Tensor]:
     """Two rows of unequal length: nothing about them may end up in the graph."""
     samples = 8 * model.front_end.receptive_field_samples + 16_001
     return torch.zeros(2, samples), torch.tensor([samples, samples - 7000])
+
+
+@contextlib.contextmanager
+def _scripted_loops(model: CtcModel) -> Iterator[None]:
+    """Compile what loops: a trace would unroll it for the one length it sees."""
+    loops = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, Piecewise)
+    ]
+    try:
+        for parent, name, loop in loops:
+            setattr(parent, name, torch.jit.script(loop))
+        yield
+    finally:
+        for parent, name, loop in loops:
+            setattr(parent, name, loop)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,82 @@
+"""Long inputs in exact overlapping pieces, one after the other: memory is that of one piece."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+
+
+class Piecewise(nn.Module):
+    """Applies a module to one piece after the other.
+
+    A loop in eager mode; scripted (see `exporters`) a loop as well, where a trace would unroll it
+    for the one length it saw; a Scan in an ONNX graph.
+
+    Args:
+        body: takes a list of tensors, those of one piece, and gives a new tensor, of the same
+            shape for every piece.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        """Run the body.
+
+        Args:
+            inputs: each `[pieces, ...]`; one piece at least.
+
+        Returns:
+            `[pieces, ...]`, what the body gave for each.
+        """
+        if not torch.jit.is_scripting():  # noqa: SIM102  the scripting compiler needs it alone
+            if torch.compiler.is_exporting():
+                return self._scan(inputs)
+        outputs: list[Tensor] = []
+        for piece in range(inputs[0].shape[0]):
+            outputs.append(self.body([each[piece] for each in inputs]))  # noqa: PERF401
+        return torch.stack(outputs)
+
+    def _scan(self, inputs: list[Tensor]) -> Tensor:
+        def step(state: Tensor, piece: list[Tensor]) -> tuple[Tensor, Tensor]:
+            # A scan wants a state, and outputs that are new tensors.
+            return state.clone(), self.body(piece).clone()
+
+        _, outputs = scan(step, torch.zeros(1, device=inputs[0].device), inputs)
+        found: Tensor = outputs
+        return found
+
+
+def cut(waveforms: Tensor, *, unit: int, overlap: int, most_samples: int) -> Tensor:
+    """Cut a batch into pieces of equal length.
+
+    They tile the batch, up to less than one unit each, so a short batch is one piece without more
+    to compute, and one just too long for a piece is two halves.
+
+    Args:
+        waveforms: `[batch, samples]`.
+        unit: samples that the length of a piece, without its overlap, is a multiple of; at least
+            `overlap`.
+        overlap: samples of the next piece at the end of each; zeros after the last.
+        most_samples: of a piece of all rows together, give or take a unit each.
+
+    Returns:
+        `[pieces, batch, piece + overlap]`.
+    """
+    batch, samples = waveforms.shape
+    units = (samples + unit - 1) // unit
+    most_units = 1 + most_samples // (unit * batch)
+    pieces = (units + most_units - 1) // most_units
+    piece = (units + pieces - 1) // pieces * unit
+    padded = F.pad(waveforms, (0, (pieces + 1) * piece - samples))
+    tiles = padded.reshape(batch, pieces + 1, piece).transpose(0, 1)
+    return torch.cat([tiles[:-1], tiles[1:, :, :overlap]], dim=2)
+
+
+def join(outputs: Tensor, frames: int) -> Tensor:
+    """Put pieces `[pieces, batch, frames of a piece, width]` together: `[batch, frames, width]`."""
+    pieces, batch, piece_frames, width = outputs.shape
+    tiled = outputs.transpose(0, 1).reshape(batch, pieces * piece_frames, width)
+    # A split, unlike a slice, tells the exporter the exact number of frames.
+    return tiled.split([frames, pieces * piece_frames - frames], dim=1)[0]
