@@ -31,18 +31,12 @@ class ConvolutionalFeatures(nn.Module):
 
     def __init__(self, layers: nn.ModuleList) -> None:
         super().__init__()
-        convolutions = [layer.get_submodule("conv") for layer in layers]
-        strides = [int(conv.stride[0]) for conv in convolutions]
-        kernels = [int(conv.kernel_size[0]) for conv in convolutions]
-        hops = [math.prod(strides[:index]) for index in range(len(strides))]
-        reach = sum((kernel - 1) * hop for kernel, hop in zip(kernels, hops, strict=True))
-        self.samples_per_frame = math.prod(strides)
-        self.receptive_field_samples = 1 + reach
+        self.samples_per_frame, self.receptive_field_samples = _geometry(layers)
         self.piece_samples = PIECE_SAMPLES
-        grouped = isinstance(getattr(layers[0], "layer_norm", None), nn.GroupNorm)
-        self.stack = Piecewise(_Stack(layers, grouped=grouped))
-        self.window_products = Piecewise(_WindowProducts(kernels[0], strides[0]))
-        self.grouped = grouped
+        self.stack = Piecewise(_Stack(layers))
+        self.window_products: Piecewise | None = None
+        if _has_group_norm(layers[0]):
+            self.window_products = Piecewise(_WindowProducts(layers[0].get_submodule("conv")))
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features.
@@ -59,13 +53,23 @@ class ConvolutionalFeatures(nn.Module):
         unit = hop * max(1, math.ceil(overlap / hop))
         pieces = cut(waveforms, unit=unit, overlap=overlap, most_samples=self.piece_samples)
         inputs = [pieces]
-        if self.grouped:
-            moments = self._moments(pieces, lengths, overlap)
+        if self.window_products is not None:
+            own_samples = pieces.shape[2] - overlap
+            products = self.window_products([pieces, self._own_windows(pieces, lengths, own_samples)])
+            moments = self._moments(products.sum(dim=0))
             inputs.append(moments.expand(pieces.shape[0], -1, -1, -1))
         frames = (waveforms.shape[1] - field) // hop + 1
         return join(self.stack(inputs), frames), (lengths - field) // hop + 1
 
-    def _moments(self, pieces: Tensor, lengths: Tensor, overlap: int) -> Tensor:
+    def _own_windows(self, pieces: Tensor, lengths: Tensor, own_samples: int) -> Tensor:
+        """Valid windows `[pieces, B]` of the first layer that begin in a piece, not in the next."""
+        conv = self.stack.body.first.conv
+        total = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
+        own = own_samples // conv.stride[0]
+        starts = own * torch.arange(pieces.shape[0], device=lengths.device)
+        return (total - starts.unsqueeze(1)).clamp(min=0).clamp(max=own)
+
+    def _moments(self, products: Tensor) -> Tensor:
         """Mean and scale `[B, 2, C]` of the first layer's group norm, over valid steps only.
 
         The public implementation lets padding into them. A convolution is linear, so the moments
@@ -73,32 +77,49 @@ class ConvolutionalFeatures(nn.Module):
         computing the channels twice. In float64, where sums over an hour lose nothing.
         """
         conv, norm = self.stack.body.first.conv, self.stack.body.first.norm
-        steps = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
-        own_steps = (pieces.shape[2] - overlap) // conv.stride[0]
-        starts = own_steps * torch.arange(pieces.shape[0], device=lengths.device)
-        valid_steps = (steps - starts.unsqueeze(1)).clamp(min=0).clamp(max=own_steps)
-        products = self.window_products([pieces, valid_steps]).sum(dim=0)
-
         bias = torch.zeros_like(norm.bias) if conv.bias is None else conv.bias
         weights = torch.cat([bias.unsqueeze(1), conv.weight.squeeze(1)], dim=1).double()
-        means = products / steps.view(-1, 1, 1)
+        means = products / products[:, :1, :1]
         mean = means[:, 0] @ weights.T
         variance = ((weights @ means) * weights).sum(dim=2) - mean.square()
         scale = norm.weight * torch.rsqrt(variance.clamp(min=0.0) + norm.eps)
         return torch.stack([mean, scale], dim=1).float()
 
 
+def _geometry(layers: nn.ModuleList) -> tuple[int, int]:
+    """Hop and receptive field, in samples."""
+    hop, field = 1, 1
+    for conv in (layer.get_submodule("conv") for layer in layers):
+        field += (conv.kernel_size[0] - 1) * hop
+        hop *= conv.stride[0]
+    return hop, field
+
+
+def _has_group_norm(layer: nn.Module) -> bool:
+    return isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm)
+
+
 class _Stack(nn.Module):
     """All layers, on one piece: `[piece]`, or `[piece, moments]` under a group norm."""
 
-    def __init__(self, layers: nn.ModuleList, *, grouped: bool) -> None:
+    output_dtype = torch.float32
+
+    def __init__(self, layers: nn.ModuleList) -> None:
         super().__init__()
+        self.hop, self.field = _geometry(layers)
+        self.channels = int(layers[-1].get_submodule("conv").out_channels)
+        grouped = _has_group_norm(layers[0])
         self.first = _GroupNormLayer(layers[0]) if grouped else _Layer(layers[0])
         self.rest = nn.Sequential(*layers[1:])
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         hidden: Tensor = self.rest(self.first(inputs))
         return hidden.transpose(1, 2)
+
+    def shape_of(self, inputs: list[Tensor]) -> list[int]:
+        """Shape of the output."""
+        batch, samples = inputs[0].shape
+        return [batch, (samples - self.field) // self.hop + 1, self.channels]
 
 
 class _Layer(nn.Module):
@@ -138,10 +159,12 @@ class _WindowProducts(nn.Module):
     each sample and the sums of the products of each two.
     """
 
-    def __init__(self, width: int, stride: int) -> None:
+    output_dtype = torch.float64
+
+    def __init__(self, conv: nn.Module) -> None:
         super().__init__()
-        self.width = width
-        self.stride = stride
+        self.width = int(conv.kernel_size[0])
+        self.stride = int(conv.stride[0])
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         windows = inputs[0].unfold(1, self.width, self.stride)
@@ -149,3 +172,7 @@ class _WindowProducts(nn.Module):
         valid_mask = valid_frames(inputs[1], held.shape[1]).unsqueeze(2)
         held = held.masked_fill(~valid_mask, 0.0)
         return held.transpose(1, 2) @ held
+
+    def shape_of(self, inputs: list[Tensor]) -> list[int]:
+        """Shape of the output."""
+        return [inputs[0].shape[0], self.width + 1, self.width + 1]

@@ -7,7 +7,7 @@ Both take waveforms `[batch, samples]` float32 and lengths `[batch]` int64, and 
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import ExportError
+from model_export.onnx_scan import OpaqueLoop, fill_loops
 from model_export.piecewise import Piecewise
 from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import INPUTS, OUTPUTS
 
 OPSET = 20
 CHATTY_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
-LARGEST_BATCH = 4096
+BATCH = torch.export.Dim("batch", min=1, max=4096)
 SMALLEST_COMPACTED = 1024  # elements; below this a Cast costs more than it saves
 
 
@@ -41,21 +42,16 @@ def export_onnx(model: CtcModel, path: Path) -> None:
         min=model.front_end.receptive_field_samples,
         max=None if longest_s is None else int(longest_s * SAMPLE_RATE_HZ),
     )
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
-    with _quiet():
-        program = torch.onnx.export(
+    bodies = {name: _export_body(loop, model) for name, loop in _loops(model).items()}
+    with _replaced_loops(model, OpaqueLoop):
+        graph = _onnx(
             model,
             _example(model),
-            dynamo=True,
-            opset_version=OPSET,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
-            dynamic_shapes={"waveforms": {0: batch, 1: samples}, "lengths": {0: batch}},
-            verbose=False,
+            dynamic_shapes={"waveforms": {0: BATCH, 1: samples}, "lengths": {0: BATCH}},
         )
-    if program is None:
-        raise ExportError("torch gave no ONNX program")
-    graph = program.model_proto
+    fill_loops(graph, bodies)
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
     forget_origin(graph)
     compact_weights(graph)
@@ -65,8 +61,9 @@ def export_onnx(model: CtcModel, path: Path) -> None:
 
 def export_torchscript(model: CtcModel, path: Path) -> None:
     """Write a traced TorchScript archive."""
-    with _quiet(), _scripted_loops(model), torch.inference_mode():
-        traced = torch.jit.trace(model, _example(model), check_trace=False)
+    with _quiet(), _replaced_loops(model, lambda _, loop: torch.jit.script(loop)):
+        with torch.inference_mode():
+            traced = torch.jit.trace(model, _example(model), check_trace=False)
         torch.jit.save(traced, path)
 
 
@@ -110,10 +107,8 @@ def compact_weights(graph: onnx.ModelProto) -> None:
     nodes = [*casts, *graph.graph.node]
     del graph.graph.node[:]
     graph.graph.node.extend(nodes)
-    known = {cast.output[0] for cast in casts}
-    shapes = [info for info in graph.graph.value_info if info.name not in known]
+    # Types and sizes inside the graph: runtimes infer them, and some are now of other tensors.
     del graph.graph.value_info[:]
-    graph.graph.value_info.extend(shapes)
 
 
 def _fits_float16(values: np.ndarray) -> bool:
@@ -129,22 +124,44 @@ def _example(model: CtcModel) -> tuple[Tensor, Tensor]:
     return torch.zeros(2, samples), torch.tensor([samples, samples - 7000])
 
 
+def _loops(model: CtcModel) -> dict[str, Piecewise]:
+    return {name: part for name, part in model.named_modules() if isinstance(part, Piecewise)}
+
+
 @contextlib.contextmanager
-def _scripted_loops(model: CtcModel) -> Iterator[None]:
-    """Compile what loops: a trace would unroll it for the one length it sees."""
-    loops = [
-        (parent, name, child)
-        for parent in model.modules()
-        for name, child in parent.named_children()
-        if isinstance(child, Piecewise)
-    ]
+def _replaced_loops(
+    model: CtcModel, stand_in: Callable[[str, Piecewise], nn.Module]
+) -> Iterator[None]:
+    """Let something else stand for each loop: a trace would unroll it for the one length it saw."""
+    loops = _loops(model)
     try:
-        for parent, name, loop in loops:
-            setattr(parent, name, torch.jit.script(loop))
+        for name, loop in loops.items():
+            model.set_submodule(name, stand_in(name, loop))
         yield
     finally:
-        for parent, name, loop in loops:
-            setattr(parent, name, loop)
+        for name, loop in loops.items():
+            model.set_submodule(name, loop)
+
+
+def _export_body(loop: Piecewise, model: CtcModel) -> onnx.GraphProto:
+    """What a loop does to one piece, with inputs as this model gives them."""
+    seen: list[list[Tensor]] = []
+    hook = loop.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    with hook, torch.inference_mode():
+        model(*_example(model))
+    piece = [each[0].clone() for each in seen[0]]
+    sizes = [{0: BATCH, 1: torch.export.Dim("piece", min=1)}, *({0: BATCH} for _ in piece[1:])]
+    return _onnx(loop.body, (piece,), dynamic_shapes=(sizes,)).graph
+
+
+def _onnx(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:  # noqa: ANN401
+    with _quiet():
+        program = torch.onnx.export(
+            module, example, dynamo=True, opset_version=OPSET, verbose=False, **options
+        )
+    if program is None:
+        raise ExportError("torch gave no ONNX program")
+    return program.model_proto
 
 
 @contextlib.contextmanager

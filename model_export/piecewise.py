@@ -3,18 +3,16 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 
 
 class Piecewise(nn.Module):
     """Applies a module to one piece after the other.
 
-    A loop in eager mode; scripted (see `exporters`) a loop as well, where a trace would unroll it
-    for the one length it saw; a Scan in an ONNX graph.
+    A trace would unroll the loop for the one length it sees: `exporters` says what stands for it.
 
     Args:
-        body: takes a list of tensors, those of one piece, and gives a new tensor, of the same
-            shape for every piece.
+        body: takes a list of tensors, those of one piece, and gives a tensor, of the same shape for
+            every piece.
     """
 
     def __init__(self, body: nn.Module) -> None:
@@ -30,22 +28,10 @@ class Piecewise(nn.Module):
         Returns:
             `[pieces, ...]`, what the body gave for each.
         """
-        if not torch.jit.is_scripting():  # noqa: SIM102  the scripting compiler needs it alone
-            if torch.compiler.is_exporting():
-                return self._scan(inputs)
         outputs: list[Tensor] = []
         for piece in range(inputs[0].shape[0]):
-            outputs.append(self.body([each[piece] for each in inputs]))  # noqa: PERF401
+            outputs.append(self.body([each[piece] for each in inputs]))
         return torch.stack(outputs)
-
-    def _scan(self, inputs: list[Tensor]) -> Tensor:
-        def step(state: Tensor, piece: list[Tensor]) -> tuple[Tensor, Tensor]:
-            # A scan wants a state, and outputs that are new tensors.
-            return state.clone(), self.body(piece).clone()
-
-        _, outputs = scan(step, torch.zeros(1, device=inputs[0].device), inputs)
-        found: Tensor = outputs
-        return found
 
 
 def cut(waveforms: Tensor, *, unit: int, overlap: int, most_samples: int) -> Tensor:
@@ -68,7 +54,8 @@ def cut(waveforms: Tensor, *, unit: int, overlap: int, most_samples: int) -> Ten
     units = (samples + unit - 1) // unit
     most_units = 1 + most_samples // (unit * batch)
     pieces = (units + most_units - 1) // most_units
-    piece = (units + pieces - 1) // pieces * unit
+    piece = (units + pieces - 1) // pieces
+    piece = piece * unit
     padded = F.pad(waveforms, (0, (pieces + 1) * piece - samples))
     tiles = padded.reshape(batch, pieces + 1, piece).transpose(0, 1)
     return torch.cat([tiles[:-1], tiles[1:, :, :overlap]], dim=2)
