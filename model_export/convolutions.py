@@ -7,6 +7,7 @@ Shapes: B batch, S samples, T frames, C channels.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from model_export.log_mel import valid_frames
 from model_export.piecewise import Piecewise, cut, join
 
-PIECE_SAMPLES = 160_000  # the first layer makes 400 bytes of each, more than once
+PIECE_SAMPLES = 80_000  # of which the first layer makes 33 MB; larger ones miss the caches of CPUs
 
 
 class ConvolutionalFeatures(nn.Module):
@@ -32,11 +33,13 @@ class ConvolutionalFeatures(nn.Module):
     def __init__(self, layers: nn.ModuleList) -> None:
         super().__init__()
         self.samples_per_frame, self.receptive_field_samples = _geometry(layers)
+        self.overlap_samples = max(0, self.receptive_field_samples - self.samples_per_frame)
         self.piece_samples = PIECE_SAMPLES
         self.stack = Piecewise(_Stack(layers))
         self.window_products: Piecewise | None = None
         if _has_group_norm(layers[0]):
-            self.window_products = Piecewise(_WindowProducts(layers[0].get_submodule("conv")))
+            products = _WindowProducts(_part(layers[0], "conv"))
+            self.window_products = Piecewise(products, dtype=torch.float64)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features.
@@ -49,39 +52,44 @@ class ConvolutionalFeatures(nn.Module):
             features `[B, T, C]` and frame lengths `[B]`.
         """
         hop, field = self.samples_per_frame, self.receptive_field_samples
-        overlap = max(0, field - hop)
-        unit = hop * max(1, math.ceil(overlap / hop))
-        pieces = cut(waveforms, unit=unit, overlap=overlap, most_samples=self.piece_samples)
+        pieces = cut(
+            waveforms,
+            unit=hop * max(1, math.ceil(self.overlap_samples / hop)),
+            overlap=self.overlap_samples,
+            most_samples=self.piece_samples,
+        )
         inputs = [pieces]
         if self.window_products is not None:
-            own_samples = pieces.shape[2] - overlap
-            products = self.window_products([pieces, self._own_windows(pieces, lengths, own_samples)])
+            products = self.window_products([pieces, self._own_windows(pieces, lengths)])
             moments = self._moments(products.sum(dim=0))
             inputs.append(moments.expand(pieces.shape[0], -1, -1, -1))
         frames = (waveforms.shape[1] - field) // hop + 1
         return join(self.stack(inputs), frames), (lengths - field) // hop + 1
 
-    def _own_windows(self, pieces: Tensor, lengths: Tensor, own_samples: int) -> Tensor:
-        """Valid windows `[pieces, B]` of the first layer that begin in a piece, not in the next."""
-        conv = self.stack.body.first.conv
-        total = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
-        own = own_samples // conv.stride[0]
+    def _own_windows(self, pieces: Tensor, lengths: Tensor) -> Tensor:
+        """Valid windows `[pieces, B]` of the first layer that begin before a piece's overlap."""
+        conv = _part(self.stack.get_submodule("body.first"), "conv")
+        windows = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
+        own = (pieces.shape[2] - self.overlap_samples) // conv.stride[0]
         starts = own * torch.arange(pieces.shape[0], device=lengths.device)
-        return (total - starts.unsqueeze(1)).clamp(min=0).clamp(max=own)
+        left: Tensor = windows - starts.unsqueeze(1)
+        return left.clamp(min=0).clamp(max=own)
 
     def _moments(self, products: Tensor) -> Tensor:
-        """Mean and scale `[B, 2, C]` of the first layer's group norm, over valid steps only.
+        """Mean and scale `[B, 2, C]` of the first layer's group norm, over valid frames only.
 
         The public implementation lets padding into them. A convolution is linear, so the moments
-        of its channels follow from those of the windows that it sees, at a fiftieth of the cost of
-        computing the channels twice. In float64, where sums over an hour lose nothing.
+        of its channels follow from the mean products `[B, 1 + kernel, 1 + kernel]` of what it sees,
+        at a fiftieth of the cost of computing the channels twice. In float64, where sums over an
+        hour lose nothing.
         """
-        conv, norm = self.stack.body.first.conv, self.stack.body.first.norm
+        first = self.stack.get_submodule("body.first")
+        conv, norm = _part(first, "conv"), _part(first, "layer_norm")
         bias = torch.zeros_like(norm.bias) if conv.bias is None else conv.bias
         weights = torch.cat([bias.unsqueeze(1), conv.weight.squeeze(1)], dim=1).double()
-        means = products / products[:, :1, :1]
-        mean = means[:, 0] @ weights.T
-        variance = ((weights @ means) * weights).sum(dim=2) - mean.square()
+        products = products / products[:, :1, :1]
+        mean = products[:, 0] @ weights.T
+        variance = ((weights @ products) * weights).sum(dim=2) - mean.square()
         scale = norm.weight * torch.rsqrt(variance.clamp(min=0.0) + norm.eps)
         return torch.stack([mean, scale], dim=1).float()
 
@@ -89,10 +97,14 @@ class ConvolutionalFeatures(nn.Module):
 def _geometry(layers: nn.ModuleList) -> tuple[int, int]:
     """Hop and receptive field, in samples."""
     hop, field = 1, 1
-    for conv in (layer.get_submodule("conv") for layer in layers):
+    for conv in (_part(layer, "conv") for layer in layers):
         field += (conv.kernel_size[0] - 1) * hop
         hop *= conv.stride[0]
     return hop, field
+
+
+def _part(layer: nn.Module, name: str) -> Any:  # noqa: ANN401  scripted parts have another class
+    return layer.get_submodule(name)
 
 
 def _has_group_norm(layer: nn.Module) -> bool:
@@ -102,12 +114,10 @@ def _has_group_norm(layer: nn.Module) -> bool:
 class _Stack(nn.Module):
     """All layers, on one piece: `[piece]`, or `[piece, moments]` under a group norm."""
 
-    output_dtype = torch.float32
-
     def __init__(self, layers: nn.ModuleList) -> None:
         super().__init__()
         self.hop, self.field = _geometry(layers)
-        self.channels = int(layers[-1].get_submodule("conv").out_channels)
+        self.channels = _part(layers[-1], "conv").out_channels
         grouped = _has_group_norm(layers[0])
         self.first = _GroupNormLayer(layers[0]) if grouped else _Layer(layers[0])
         self.rest = nn.Sequential(*layers[1:])
@@ -140,14 +150,14 @@ class _GroupNormLayer(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.conv = layer.get_submodule("conv")
-        self.norm = layer.get_submodule("layer_norm")
+        self.layer_norm = _part(layer, "layer_norm")
         self.activation = layer.get_submodule("activation")
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         hidden: Tensor = self.conv(inputs[0].unsqueeze(1))
         moments = inputs[1].unsqueeze(3)
         normalised = (hidden.float() - moments[:, 0]) * moments[:, 1]
-        shifted = normalised + self.norm.bias.unsqueeze(1)
+        shifted = normalised + self.layer_norm.bias.unsqueeze(1)
         activated: Tensor = self.activation(shifted.to(hidden.dtype))
         return activated
 
@@ -159,12 +169,10 @@ class _WindowProducts(nn.Module):
     each sample and the sums of the products of each two.
     """
 
-    output_dtype = torch.float64
-
-    def __init__(self, conv: nn.Module) -> None:
+    def __init__(self, conv: nn.Conv1d) -> None:
         super().__init__()
-        self.width = int(conv.kernel_size[0])
-        self.stride = int(conv.stride[0])
+        self.width = conv.kernel_size[0]
+        self.stride = conv.stride[0]
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         windows = inputs[0].unfold(1, self.width, self.stride)

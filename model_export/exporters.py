@@ -154,7 +154,7 @@ def _export_body(loop: Piecewise, model: CtcModel) -> onnx.GraphProto:
     return _onnx(loop.body, (piece,), dynamic_shapes=(sizes,)).graph
 
 
-def _onnx(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:  # noqa: ANN401
+def _onnx(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:
     with _quiet():
         program = torch.onnx.export(
             module, example, dynamo=True, opset_version=OPSET, verbose=False, **options

@@ -1,8 +1,10 @@
 """Loops over pieces as ONNX Scan nodes.
 
 While torch exports a model, an opaque node stands for each loop; afterwards it becomes a Scan whose
-body is exported by itself. torch's own `scan` does not get over sizes that depend on each other.
+body is exported by itself. torch's own `scan` fails on sizes that are computed from one another.
 """
+
+from typing import Any
 
 import onnx
 import torch
@@ -25,7 +27,8 @@ class OpaqueLoop(nn.Module):
     def __init__(self, name: str, loop: Piecewise) -> None:
         super().__init__()
         self.name = name
-        self.body = loop.body
+        self.body: Any = loop.body
+        self.dtype = loop.dtype
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         """Give the type and shape that the loop's output will have."""
@@ -34,7 +37,7 @@ class OpaqueLoop(nn.Module):
             f"{DOMAIN}::Piecewise",
             inputs,
             {NAME: self.name},
-            dtype=self.body.output_dtype,
+            dtype=self.dtype,
             shape=(inputs[0].shape[0], *shape),
         )
         return output

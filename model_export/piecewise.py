@@ -11,13 +11,15 @@ class Piecewise(nn.Module):
     A trace would unroll the loop for the one length it sees: `exporters` says what stands for it.
 
     Args:
-        body: takes a list of tensors, those of one piece, and gives a tensor, of the same shape for
-            every piece.
+        body: takes a list of tensors, those of one piece, the first of them `[batch, samples]`, and
+            gives a tensor, of the same shape for every piece. It must be fit for TorchScript.
+        dtype: of the tensor that it gives.
     """
 
-    def __init__(self, body: nn.Module) -> None:
+    def __init__(self, body: nn.Module, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.body = body
+        self.dtype = dtype
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         """Run the body.
@@ -54,8 +56,7 @@ def cut(waveforms: Tensor, *, unit: int, overlap: int, most_samples: int) -> Ten
     units = (samples + unit - 1) // unit
     most_units = 1 + most_samples // (unit * batch)
     pieces = (units + most_units - 1) // most_units
-    piece = (units + pieces - 1) // pieces
-    piece = piece * unit
+    piece = (units + pieces - 1) // pieces * unit
     padded = F.pad(waveforms, (0, (pieces + 1) * piece - samples))
     tiles = padded.reshape(batch, pieces + 1, piece).transpose(0, 1)
     return torch.cat([tiles[:-1], tiles[1:, :, :overlap]], dim=2)
@@ -66,4 +67,5 @@ def join(outputs: Tensor, frames: int) -> Tensor:
     pieces, batch, piece_frames, width = outputs.shape
     tiled = outputs.transpose(0, 1).reshape(batch, pieces * piece_frames, width)
     # A split, unlike a slice, tells the exporter the exact number of frames.
-    return tiled.split([frames, pieces * piece_frames - frames], dim=1)[0]
+    kept, _ = torch.split(tiled, [frames, pieces * piece_frames - frames], dim=1)
+    return kept
