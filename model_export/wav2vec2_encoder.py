@@ -55,11 +55,15 @@ class Wav2Vec2Stem(nn.Module):
 
 
 def normalise_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Zero mean and unit variance over the valid samples of each row, zero beyond; float32."""
+    """Zero mean and unit variance over the valid samples of each row, zero beyond; float32.
+
+    Sums are in float64: ONNX Runtime adds one value after the other, and after 58 million, an hour,
+    a float32 sum no longer grows.
+    """
     valid_mask = valid_frames(lengths, waveforms.shape[1])
-    counts = lengths.unsqueeze(1).float()
+    counts = lengths.unsqueeze(1)
     kept = waveforms.float().masked_fill(~valid_mask, 0.0)
-    mean = kept.sum(dim=1, keepdim=True) / counts
+    mean = (kept.sum(dim=1, keepdim=True, dtype=torch.float64) / counts).float()
     centred = (kept - mean).masked_fill(~valid_mask, 0.0)
-    variance = centred.square().sum(dim=1, keepdim=True) / counts
-    return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
+    variance = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64) / counts
+    return centred * torch.rsqrt(variance + VARIANCE_FLOOR).float()
