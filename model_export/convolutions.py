@@ -7,6 +7,7 @@ Shapes: B batch, S samples, T frames, C channels.
 """
 
 import math
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ class ConvolutionalFeatures(nn.Module):
 
     def _own_windows(self, pieces: Tensor, lengths: Tensor) -> Tensor:
         """Valid windows `[pieces, B]` of the first layer that begin before a piece's overlap."""
-        conv = _part(self.stack.get_submodule("body.first"), "conv")
+        conv = _part(self.stack, "body.first.conv")
         windows = (lengths - conv.kernel_size[0]) // conv.stride[0] + 1
         own = (pieces.shape[2] - self.overlap_samples) // conv.stride[0]
         starts = own * torch.arange(pieces.shape[0], device=lengths.device)
@@ -83,8 +84,8 @@ class ConvolutionalFeatures(nn.Module):
         at a fiftieth of the cost of computing the channels twice. In float64, where sums over an
         hour lose nothing.
         """
-        first = self.stack.get_submodule("body.first")
-        conv, norm = _part(first, "conv"), _part(first, "layer_norm")
+        first = _part(self.stack, "body.first")
+        conv, norm = first.conv, first.layer_norm
         bias = torch.zeros_like(norm.bias) if conv.bias is None else conv.bias
         weights = torch.cat([bias.unsqueeze(1), conv.weight.squeeze(1)], dim=1).double()
         products = products / products[:, :1, :1]
@@ -103,8 +104,8 @@ def _geometry(layers: nn.ModuleList) -> tuple[int, int]:
     return hop, field
 
 
-def _part(layer: nn.Module, name: str) -> Any:  # noqa: ANN401  scripted parts have another class
-    return layer.get_submodule(name)
+def _part(module: nn.Module, path: str) -> Any:  # noqa: ANN401  scripted parts have another class
+    return attrgetter(path)(module)
 
 
 def _has_group_norm(layer: nn.Module) -> bool:
