@@ -7,23 +7,26 @@ Both take waveforms `[batch, samples]` float32 and lengths `[batch]` int64, and 
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import ExportError
+from model_export.onnx_scan import OpaqueLoop, fill_loops
+from model_export.piecewise import Piecewise
 from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import INPUTS, OUTPUTS
 
 OPSET = 20
 CHATTY_LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")
-LARGEST_BATCH = 4096
+BATCH = torch.export.Dim("batch", min=1, max=4096)
 SMALLEST_COMPACTED = 1024  # elements; below this a Cast costs more than it saves
 
 
@@ -39,21 +42,16 @@ def export_onnx(model: CtcModel, path: Path) -> None:
         min=model.front_end.receptive_field_samples,
         max=None if longest_s is None else int(longest_s * SAMPLE_RATE_HZ),
     )
-    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
-    with _quiet():
-        program = torch.onnx.export(
+    bodies = {name: _export_body(loop, model) for name, loop in _loops(model).items()}
+    with _replaced_loops(model, OpaqueLoop):
+        graph = _onnx(
             model,
             _example(model),
-            dynamo=True,
-            opset_version=OPSET,
             input_names=list(INPUTS),
             output_names=list(OUTPUTS),
-            dynamic_shapes={"waveforms": {0: batch, 1: samples}, "lengths": {0: batch}},
-            verbose=False,
+            dynamic_shapes={"waveforms": {0: BATCH, 1: samples}, "lengths": {0: BATCH}},
         )
-    if program is None:
-        raise ExportError("torch gave no ONNX program")
-    graph = program.model_proto
+    fill_loops(graph, bodies)
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
     forget_origin(graph)
     compact_weights(graph)
@@ -63,8 +61,9 @@ def export_onnx(model: CtcModel, path: Path) -> None:
 
 def export_torchscript(model: CtcModel, path: Path) -> None:
     """Write a traced TorchScript archive."""
-    with _quiet(), torch.inference_mode():
-        traced = torch.jit.trace(model, _example(model), check_trace=False)
+    with _quiet(), _replaced_loops(model, lambda _, loop: torch.jit.script(loop)):
+        with torch.inference_mode():
+            traced = torch.jit.trace(model, _example(model), check_trace=False)
         torch.jit.save(traced, path)
 
 
@@ -77,11 +76,19 @@ def round_weights(model: CtcModel) -> None:
 
 def forget_origin(graph: onnx.ModelProto) -> None:
     """Drop what torch notes about the code each node came from: stack traces with local paths."""
-    parts = [graph.graph, *graph.graph.node, *graph.graph.initializer, *graph.graph.value_info]
-    parts += [*graph.graph.input, *graph.graph.output]
-    for part in (graph, *parts):
+    for part in (graph, *_parts(graph.graph)):
         del part.metadata_props[:]
         part.doc_string = ""
+
+
+def _parts(graph: onnx.GraphProto) -> Iterator[Any]:
+    """A graph, all that it lists, and the same of the graphs inside its nodes."""
+    yield graph
+    for listed in (graph.node, graph.initializer, graph.value_info, graph.input, graph.output):
+        yield from listed
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("g"):
+            yield from _parts(attribute.g)
 
 
 def compact_weights(graph: onnx.ModelProto) -> None:
@@ -100,10 +107,8 @@ def compact_weights(graph: onnx.ModelProto) -> None:
     nodes = [*casts, *graph.graph.node]
     del graph.graph.node[:]
     graph.graph.node.extend(nodes)
-    known = {cast.output[0] for cast in casts}
-    shapes = [info for info in graph.graph.value_info if info.name not in known]
+    # Types and sizes inside the graph: runtimes infer them, and some are now of other tensors.
     del graph.graph.value_info[:]
-    graph.graph.value_info.extend(shapes)
 
 
 def _fits_float16(values: np.ndarray) -> bool:
@@ -117,6 +122,46 @@ def _example(model: CtcModel) -> tuple[Tensor, Tensor]:
     """Two rows of unequal length: nothing about them may end up in the graph."""
     samples = 8 * model.front_end.receptive_field_samples + 16_001
     return torch.zeros(2, samples), torch.tensor([samples, samples - 7000])
+
+
+def _loops(model: CtcModel) -> dict[str, Piecewise]:
+    return {name: part for name, part in model.named_modules() if isinstance(part, Piecewise)}
+
+
+@contextlib.contextmanager
+def _replaced_loops(
+    model: CtcModel, stand_in: Callable[[str, Piecewise], nn.Module]
+) -> Iterator[None]:
+    """Let something else stand for each loop: a trace would unroll it for the one length it saw."""
+    loops = _loops(model)
+    try:
+        for name, loop in loops.items():
+            model.set_submodule(name, stand_in(name, loop))
+        yield
+    finally:
+        for name, loop in loops.items():
+            model.set_submodule(name, loop)
+
+
+def _export_body(loop: Piecewise, model: CtcModel) -> onnx.GraphProto:
+    """What a loop does to one piece, with inputs as this model gives them."""
+    seen: list[list[Tensor]] = []
+    hook = loop.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    with hook, torch.inference_mode():
+        model(*_example(model))
+    piece = [each[0].clone() for each in seen[0]]
+    sizes = [{0: BATCH, 1: torch.export.Dim("piece", min=1)}, *({0: BATCH} for _ in piece[1:])]
+    return _onnx(loop.body, (piece,), dynamic_shapes=(sizes,)).graph
+
+
+def _onnx(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:
+    with _quiet():
+        program = torch.onnx.export(
+            module, example, dynamo=True, opset_version=OPSET, verbose=False, **options
+        )
+    if program is None:
+        raise ExportError("torch gave no ONNX program")
+    return program.model_proto
 
 
 @contextlib.contextmanager

@@ -118,8 +118,8 @@ def _build_wav2vec2(folder: Path, vocabulary_size: int) -> CtcModel:
         final_norm=encoder.encoder.layer_norm if stable else nn.Identity(),
         head=nn.Linear(encoder.config.hidden_size, vocabulary_size),
         front_end=FrontEndFacts(
-            samples_per_frame=stem.samples_per_frame,
-            receptive_field_samples=stem.receptive_field_samples,
+            samples_per_frame=stem.features.samples_per_frame,
+            receptive_field_samples=stem.features.receptive_field_samples,
             longest_pass_s=None,
             convention=stem.convention,
         ),

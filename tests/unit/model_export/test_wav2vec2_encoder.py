@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC, Wav2Vec2Model
 
+from model_export import convolutions
 from model_export.families import build_model
 from model_export.wav2vec2_encoder import normalise_waveforms
 
@@ -18,8 +19,15 @@ VARIANTS = [
     pytest.param(POST_NORM, id="post-norm"),
     pytest.param(GROUP_NORM, id="group-norm"),
 ]
+# Of a whole batch at once: each test here is one piece, or many.
+PIECE_SAMPLES = [80_000, 1_600]
 LENGTHS = [400, 719, 720, 1117, 4801, 16000]
 WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(autouse=True, params=PIECE_SAMPLES)
+def piece_samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "PIECE_SAMPLES", request.param)
 
 
 def hidden_of(folder: Path, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
