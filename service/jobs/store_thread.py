@@ -81,7 +81,9 @@ class StoreThread:
         try:
             self._store = JobStore(self._folder, ttl_s=self._ttl_s)
         except (OSError, sqlite3.Error) as error:
-            raise JobsUnavailable(f"{self._folder} cannot be used: {error}") from error
+            is_taken = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+            why = "another process has it" if is_taken else error
+            raise JobsUnavailable(f"{self._folder} cannot be used: {why}") from error
         self._count(self._store)
 
     def _close(self) -> None:

@@ -45,7 +45,7 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path, metrics):
 async def test_a_folder_has_one_owner(tmp_path, metrics, store):
     await store.open()
     other = StoreThread(tmp_path / "jobs", 100, metrics)
-    with pytest.raises(JobsUnavailable, match="locked"):
+    with pytest.raises(JobsUnavailable, match="another process"):
         await other.open()
     await store.close()
     await other.open()
