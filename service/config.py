@@ -120,8 +120,8 @@ class Settings(BaseSettings):
     bytes; more are answered 429."""
 
     parallel_jobs: Positive = 1
-    """Jobs in work at once. Each takes the memory of its decoded audio, and a decoding thread while
-    it starts: keep it below `decode_workers`, so that requests need not wait for one."""
+    """Jobs in work at once. One fills the model; more keep short jobs from waiting for a long one,
+    and each takes the memory of its decoded audio."""
 
     shutdown_grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 25.0
     """After SIGTERM, how long accepted requests may take to finish, in seconds; a few less than

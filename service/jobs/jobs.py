@@ -105,8 +105,7 @@ class Jobs:
                 job = await self._store.call(JobStore.add, job_id, request_id, **fields)
             finally:
                 await self._store.call(lambda store: store.files.discard_part(job_id))
-        if self._runner is not None:
-            self._runner.wake()
+        self._wake()
         return JobBody.of(job)
 
     async def get(self, job_id: str) -> JobBody:
@@ -179,6 +178,10 @@ class Jobs:
             limit=limit,
         )
 
+    def _wake(self) -> None:
+        if self._runner is not None:
+            self._runner.wake()
+
     async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AFTER_S)
@@ -188,3 +191,4 @@ class Jobs:
                 else:
                     await self._store.open()
                     logger.info("jobs are taken from now on")
+                    self._wake()

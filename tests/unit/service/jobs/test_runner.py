@@ -112,7 +112,8 @@ async def test_a_job_is_transcribed_in_the_bulk_lane_without_a_deadline(store, s
     assert metrics.registry.get_sample_value("stt_jobs_finished_total", outcome) == 1
 
 
-async def test_a_new_job_wakes_it(store, start):
+async def test_a_new_job_wakes_it(store, start, monkeypatch):
+    monkeypatch.setattr(runner_module, "RETRY_S", 3600)
     runner = start(FakeTranscriber())
     await asyncio.sleep(0)
     await add(store, "a")
