@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
-from service.routes import health, rest
+from service.routes import health, jobs, rest
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -29,7 +29,7 @@ def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) ->
             SIGINT itself: it drains, still telling clients so, and then stops. It also stops if
             the bundle cannot be loaded, with `State.FAILED` left in `app.state.service`.
     """
-    service = Service(settings)
+    service = Service(settings, with_jobs=True)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,6 +49,7 @@ def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) ->
     )
     app.state.service = service
     app.include_router(rest.router)
+    app.include_router(jobs.router)
     app.include_router(health.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])

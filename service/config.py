@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_state_path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -103,6 +104,24 @@ class Settings(BaseSettings):
     max_queue_audio_s: PositiveSeconds = 14_400.0
     """Seconds of audio that may wait in each lane; more are answered 429. Waiting audio takes
     64 kB of memory per second."""
+
+    jobs_dir: Path = Field(default_factory=lambda: user_state_path("wsm-stt") / "jobs")
+    """Folder of the jobs with their files, on a local disk that outlives the process. One process
+    owns it at a time; where it cannot be used, everything but jobs is served."""
+
+    job_ttl_s: PositiveSeconds = 86_400.0
+    """How long a finished job and its transcript are kept, in seconds."""
+
+    max_jobs: Positive = 100
+    """Jobs that may wait or run; more are answered 429."""
+
+    max_jobs_bytes: Positive = 10 * 1024**3
+    """What files of jobs that wait or run and transcripts of finished ones may take on disk, in
+    bytes; more are answered 429."""
+
+    parallel_jobs: Positive = 1
+    """Jobs in work at once. One fills the model; more keep short jobs from waiting for a long one,
+    and each takes the memory of its decoded audio."""
 
     shutdown_grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 25.0
     """After SIGTERM, how long accepted requests may take to finish, in seconds; a few less than

@@ -8,9 +8,12 @@
     │   ├── UnsupportedAudio  415  not audio, or a container or codec we do not read
     │   ├── TruncatedAudio    415  the stream ends before what its header promises
     │   ├── AudioTooLong      413  more seconds than allowed
-    │   └── UploadTooLarge    413  more bytes than allowed
+    │   ├── UploadTooLarge    413  more bytes than allowed
+    │   └── JobNotFound       404  no such job, or its time is over
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
     ├── NotReady              503  loading, or draining before exit
+    ├── JobsUnavailable       503  jobs cannot be kept here; the rest is served
+    ├── StorageFull           507  the disk has no room for what was sent
     ├── DeadlineExceeded      504  accepted, but not done in time
     ├── InferenceFailed       500  the model failed on this input
     │   ├── OutOfMemory       500  the device has not enough memory for it, even alone
@@ -108,6 +111,13 @@ class UploadTooLarge(ClientError):
     ws_close = 1009
 
 
+class JobNotFound(ClientError):
+    """There is no such job, or no more."""
+
+    code = "job_not_found"
+    status = 404
+
+
 class Overloaded(ServiceError):
     """The queue is full.
 
@@ -133,6 +143,21 @@ class NotReady(ServiceError):
     code = "not_ready"
     status = 503
     ws_close = 1013
+
+
+class JobsUnavailable(ServiceError):
+    """Jobs cannot be kept: their folder cannot be used, or is another process's."""
+
+    code = "jobs_unavailable"
+    status = 503
+    ws_close = 1013
+
+
+class StorageFull(ServiceError):
+    """The disk has no room for what was sent."""
+
+    code = "storage_full"
+    status = 507
 
 
 class DeadlineExceeded(ServiceError):

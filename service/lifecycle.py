@@ -17,6 +17,7 @@ from service.batcher import Batcher, BatchLimits
 from service.bundle import Bundle, load_bundle
 from service.config import Settings
 from service.errors import InvalidBundle, NotReady, Overloaded
+from service.jobs import Jobs
 from service.metrics import Metrics
 from service.transcriber import Transcriber
 
@@ -41,14 +42,18 @@ class Service:
         state: where in its life it is.
         bundle: what is served, once ready.
         loaded: the model that runs, once ready.
+        jobs: work in the background.
 
     Args:
         settings: how it runs.
+        with_jobs: whether it takes over the folder of the jobs; a command does not.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_jobs: bool = False) -> None:
         self.settings = settings
         self.metrics = Metrics(CollectorRegistry())
+        self.jobs = Jobs(settings, self.metrics)
+        self._with_jobs = with_jobs
         self.state = State.LOADING
         self.bundle: Bundle | None = None
         self.loaded: LoadedModel | None = None
@@ -81,6 +86,8 @@ class Service:
         self._batcher = Batcher(loaded.model, limits, self.metrics)
         self._transcriber = Transcriber(manifest, self._batcher, self.metrics, self.settings)
         await self._batcher.start()
+        if self._with_jobs:
+            await self.jobs.start(self._transcriber)
         self.state = State.READY
 
     def ready(self) -> Transcriber:
@@ -114,14 +121,19 @@ class Service:
                 self._idle.set()
 
     async def drain(self) -> None:
-        """Refuse new requests, and finish accepted ones as far as the grace reaches."""
+        """Refuse new requests, and finish accepted ones as far as the grace reaches.
+
+        Jobs are not finished but kept for the next process.
+        """
         if self.state is not State.FAILED:
             self.state = State.DRAINING
+        await self.jobs.pause()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.shutdown_grace_s):
                 await self._idle.wait()
                 if self._batcher is not None:
                     await self._batcher.drain()
+        await self.jobs.close()
         if self._transcriber is not None:
             self._transcriber.close()
 

@@ -27,6 +27,7 @@ class Metrics:
         self._add_requests()
         self._add_queue()
         self._add_batches()
+        self._add_jobs()
         self._add_model()
         ProcessCollector(registry=registry)
 
@@ -77,6 +78,12 @@ class Metrics:
         )
         self.batch_padding_ratio = self._histogram(
             "stt_batch_padding_ratio", "Padded part of one batch, 0 to 1.", _RATIO
+        )
+
+    def _add_jobs(self) -> None:
+        self.jobs = self._gauge("stt_jobs", "Jobs that wait or run, by status.", "status")
+        self.jobs_finished = self._counter(
+            "stt_jobs_finished_total", "Jobs that ended, by how.", "outcome"
         )
 
     def _add_model(self) -> None:

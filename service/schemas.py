@@ -1,23 +1,26 @@
 """What goes over the wire as JSON; times in seconds."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.errors import ServiceError
+from service.errors import ClientError, ServiceError
 from service.transcriber import Transcription
 
 Seconds = Annotated[float, AfterValidator(lambda value: round(value, 4))]
 Probability = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda value: round(value, 4))]
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """Base of everything that goes over the wire."""
+
     model_config = ConfigDict(
         frozen=True, from_attributes=True, protected_namespaces=(), use_attribute_docstrings=True
     )
 
 
-class WordBody(_Wire):
+class WordBody(Wire):
     """One recognised word."""
 
     word: str
@@ -27,7 +30,7 @@ class WordBody(_Wire):
     """Geometric mean of the posteriors of the frames that say it."""
 
 
-class TimingBody(_Wire):
+class TimingBody(Wire):
     """Where the time of the request went."""
 
     decode_s: Seconds
@@ -38,7 +41,7 @@ class TimingBody(_Wire):
     """From the received file to the text; the upload is not part of it."""
 
 
-class TranscriptionBody(_Wire):
+class TranscriptionBody(Wire):
     """Answer of `POST /transcribe`."""
 
     model_config = ConfigDict(
@@ -88,7 +91,7 @@ class TranscriptionBody(_Wire):
         )
 
 
-class ErrorDetail(_Wire):
+class ErrorDetail(Wire):
     """What went wrong."""
 
     message: str
@@ -104,7 +107,7 @@ class ErrorDetail(_Wire):
     """What it was held against."""
 
 
-class ErrorBody(_Wire):
+class ErrorBody(Wire):
     """Body of every answer from status 400 on."""
 
     error: ErrorDetail
@@ -123,14 +126,26 @@ class ErrorBody(_Wire):
             )
         )
 
+    @classmethod
+    def of_status(cls, status: HTTPStatus) -> Self:
+        """The body for what has no error of ours: the status says it all."""
+        kind = ClientError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ServiceError
+        return cls(
+            error=ErrorDetail(
+                message=status.description or status.phrase,
+                type=kind.error_type,
+                code=status.name.lower(),
+            )
+        )
 
-class HealthBody(_Wire):
+
+class HealthBody(Wire):
     """Answer of the health endpoints while all is well."""
 
     status: str
 
 
-class ModelBody(_Wire):
+class ModelBody(Wire):
     """The model that runs."""
 
     name: str
@@ -141,7 +156,7 @@ class ModelBody(_Wire):
     device: str
 
 
-class VersionBody(_Wire):
+class VersionBody(Wire):
     """Answer of `GET /version`."""
 
     version: str

@@ -120,8 +120,7 @@ class Transcriber:
             DeadlineExceeded: the logits were not there in time.
             InferenceFailed: the model failed.
         """
-        _check_served("model", model, (self._manifest.name,))
-        _check_served("language", language, self._manifest.languages)
+        self.check_served(language=language, model=model)
         started_s = time.monotonic()
         async with self._decoder.decoded(source) as waveform:
             decode_s = time.monotonic() - started_s
@@ -141,6 +140,15 @@ class Transcriber:
             self._manifest.name,
             Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s),
         )
+
+    def check_served(self, *, language: str | None = None, model: str | None = None) -> None:
+        """Refuse what `transcribe` would refuse before it looks at the audio.
+
+        Raises:
+            InvalidRequest: the language or the model is not served.
+        """
+        _check_served("model", model, (self._manifest.name,))
+        _check_served("language", language, self._manifest.languages)
 
     def close(self) -> None:
         """Let the threads go; what runs in them ends on its own."""

@@ -1,12 +1,13 @@
 """Multipart bodies, parsed as they arrive: a cap that counts later has already lost.
 
-The part `file` lies in memory up to 1 MiB and in an unnamed temporary file beyond; a few short
-text fields are kept, everything else is read past.
+The part `file` goes into a file of the caller's, or lies in memory up to 1 MiB and in an unnamed
+temporary file beyond; a few short text fields are kept, everything else is read past.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import errno
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -15,7 +16,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from service.errors import InvalidRequest, UploadTooLarge
+from service.errors import InvalidRequest, StorageFull, UploadTooLarge
 
 CONTENT_TYPE = "multipart/form-data"
 FILE_FIELD = "file"
@@ -23,6 +24,7 @@ TEXT_FIELDS = ("language", "model")
 SPOOL_BYTES = 1024**2
 MAX_TEXT_BYTES = 1024
 MAX_PARTS = 64
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Upload:
     """A received form.
 
     Attributes:
-        file: the part `file`; closed, and so deleted, at the end of its context.
+        file: the part `file`, at its beginning.
         fields: text by name, of those in `TEXT_FIELDS` that came.
     """
 
@@ -42,9 +44,18 @@ class Upload:
 async def receive_upload(
     headers: Mapping[str, str], chunks: AsyncIterable[bytes], *, max_bytes: int
 ) -> AsyncIterator[Upload]:
+    """Receive a form whose file is gone at the end of the context; see `receive_form`."""
+    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
+        yield await receive_form(file, headers, chunks, max_bytes=max_bytes)
+
+
+async def receive_form(
+    file: IO[bytes], headers: Mapping[str, str], chunks: AsyncIterable[bytes], *, max_bytes: int
+) -> Upload:
     """Receive a form with one file.
 
     Args:
+        file: what the part `file` is written to; holds `SPOOL_BYTES` in memory before it blocks.
         headers: of the request, names in lower case.
         chunks: the body as it arrives.
         max_bytes: largest body.
@@ -52,17 +63,40 @@ async def receive_upload(
     Raises:
         InvalidRequest: not a complete multipart form with one part `file`.
         UploadTooLarge: the body has, or announces, more than `max_bytes`.
+        StorageFull: the disk is full.
     """
-    _check_size(int(headers.get("content-length", "0")), max_bytes)
-    with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-        form = _Form(file)
-        parser = _parser(headers.get("content-type", ""), form)
-        received_bytes = 0
-        async for chunk in chunks:
-            received_bytes += len(chunk)
-            _check_size(received_bytes, max_bytes)
+    _check_size(announced_bytes(headers) or 0, max_bytes)
+    form = _Form(file)
+    parser = _parser(headers.get("content-type", ""), form)
+    received_bytes = 0
+    async for chunk in chunks:
+        received_bytes += len(chunk)
+        _check_size(received_bytes, max_bytes)
+        with full_disk_told():
             await _write(parser, chunk, to_disk=received_bytes > SPOOL_BYTES)
-        yield form.finish()
+    with full_disk_told():
+        return form.finish()
+
+
+def announced_bytes(headers: Mapping[str, str]) -> int | None:
+    """How long the body will be; None if it does not say."""
+    announced = headers.get("content-length")
+    return None if announced is None else int(announced)
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Turn the system's error into ours.
+
+    Raises:
+        StorageFull: the disk, or our part of it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise StorageFull("there is no room left to store the upload") from error
 
 
 async def _write(parser: MultipartParser, chunk: bytes, *, to_disk: bool) -> None:

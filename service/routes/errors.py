@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.errors import ClientError, Overloaded, ServiceError
+from service.errors import Overloaded, ServiceError
 from service.routes.middleware import REQUEST_ID_HEADER
-from service.schemas import ErrorBody, ErrorDetail
+from service.schemas import ErrorBody
 
 CLIENT_CLOSED_REQUEST = 499
 
@@ -45,21 +45,10 @@ async def _render(request: Request, error: Exception) -> Response:
             status, body = error.status, ErrorBody.of(error)
         case HTTPException():
             headers |= error.headers or {}
-            status, body = error.status_code, _body_of_status(HTTPStatus(error.status_code))
+            status, body = error.status_code, ErrorBody.of_status(HTTPStatus(error.status_code))
         case _:
-            status, body = 500, _body_of_status(HTTPStatus.INTERNAL_SERVER_ERROR)
+            status, body = 500, ErrorBody.of_status(HTTPStatus.INTERNAL_SERVER_ERROR)
     return JSONResponse(body.model_dump(mode="json"), status, headers)
-
-
-def _body_of_status(status: HTTPStatus) -> ErrorBody:
-    kind = ClientError if status < HTTPStatus.INTERNAL_SERVER_ERROR else ServiceError
-    return ErrorBody(
-        error=ErrorDetail(
-            message=status.description or status.phrase,
-            type=kind.error_type,
-            code=status.name.lower(),
-        )
-    )
 
 
 async def _client_is_gone(_: Request, __: Exception) -> Response:

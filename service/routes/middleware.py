@@ -26,7 +26,7 @@ class RequestContext:
     Args:
         app: what it surrounds.
         metrics: fed with what concerns requests.
-        endpoints: paths that metrics name; all others count as one.
+        endpoints: routes' paths that metrics name; all others count as one.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: Collection[str]) -> None:
@@ -57,7 +57,8 @@ class RequestContext:
             self._observe(scope, status, time.monotonic() - started_s)
 
     def _observe(self, scope: Scope, status: int, duration_s: float) -> None:
-        endpoint = scope["path"] if scope["path"] in self._endpoints else OTHER_ENDPOINT
+        path = getattr(scope.get("route"), "path", None)  # a template: /jobs/{id}, never an id
+        endpoint = path if path in self._endpoints else OTHER_ENDPOINT
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_duration.labels(endpoint).observe(duration_s)
         request_id = scope["state"]["request_id"]

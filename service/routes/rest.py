@@ -1,8 +1,7 @@
 """`POST /transcribe`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -24,46 +23,19 @@ from service.errors import (
 )
 from service.lifecycle import Service
 from service.routes.errors import error_responses
+from service.routes.forms import AUDIO_FORM, time_limit
 from service.schemas import TranscriptionBody
-from service.uploads import CONTENT_TYPE, receive_upload
+from service.uploads import receive_upload
 
 T = TypeVar("T")
 
 router = APIRouter(tags=["transcription"])
 
-# The route parses the body itself, as it arrives, so the documentation must be told what is in it.
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            CONTENT_TYPE: {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "Audio: WAV, FLAC, MP3, Ogg, WebM, MP4 and others, of "
-                            "any usual rate and channel count.",
-                        },
-                        "language": {
-                            "type": "string",
-                            "description": "Code of the spoken language, one of the model's.",
-                        },
-                        "model": {"type": "string", "description": "Name of the model."},
-                    },
-                }
-            }
-        },
-    }
-}
-
 
 @router.post(
     "/transcribe",
     response_model=TranscriptionBody,
-    openapi_extra=FORM,
+    openapi_extra=AUDIO_FORM,
     responses=error_responses(
         InvalidRequest,
         EmptyAudio,
@@ -85,7 +57,7 @@ async def transcribe(request: Request) -> Response:
     deadline_s = monotonic() + settings.request_timeout_s
     with service.admit() as transcriber:
         async with (
-            _time_limit(settings.request_timeout_s),
+            time_limit(settings.request_timeout_s),
             receive_upload(
                 request.headers, request.stream(), max_bytes=settings.max_upload_bytes
             ) as upload,
@@ -101,15 +73,6 @@ async def transcribe(request: Request) -> Response:
             )
     body = TranscriptionBody.of(result, request.state.request_id)
     return Response(body.model_dump_json(), media_type="application/json")
-
-
-@asynccontextmanager
-async def _time_limit(limit_s: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(limit_s):
-            yield
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"not done within {limit_s:g} s", limit=limit_s) from error
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

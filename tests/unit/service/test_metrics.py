@@ -24,6 +24,8 @@ EXPECTED = {
     "stt_batch_padding_ratio": (),
     "stt_queue_size": ("lane",),
     "stt_queue_audio_seconds": ("lane",),
+    "stt_jobs": ("status",),
+    "stt_jobs_finished_total": ("outcome",),
     "stt_model_memory_bytes": ("model",),
     "stt_peak_memory_bytes": (),
     "stt_model_info": (),

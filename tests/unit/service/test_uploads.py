@@ -1,10 +1,19 @@
+import errno
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
-from service.errors import InvalidRequest, UploadTooLarge
-from service.uploads import MAX_PARTS, MAX_TEXT_BYTES, SPOOL_BYTES, receive_upload
+from service.errors import InvalidRequest, StorageFull, UploadTooLarge
+from service.uploads import (
+    MAX_PARTS,
+    MAX_TEXT_BYTES,
+    SPOOL_BYTES,
+    announced_bytes,
+    full_disk_told,
+    receive_form,
+    receive_upload,
+)
 
 BOUNDARY = "frontier"
 HEADERS = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -64,6 +73,40 @@ async def test_large_files_lie_on_disk_and_are_gone_afterwards(tmp_path, monkeyp
         assert on_disk == (len(content) > SPOOL_BYTES)
     assert upload.file.closed
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def open_file():
+    """Opens a path for the test, buffered as for an upload."""
+    with ExitStack() as files:
+        yield lambda path: files.enter_context(open(path, "w+b", SPOOL_BYTES))
+
+
+@pytest.mark.parametrize("size_bytes", [10, 2 * SPOOL_BYTES])
+async def test_a_file_of_the_caller_s_is_filled_and_kept(tmp_path, open_file, size_bytes):
+    body = form(("language", b"en"), ("file", b"x" * size_bytes))
+    file = open_file(tmp_path / "upload")
+    upload = await receive_form(file, HEADERS, pieces(body, 65_536), max_bytes=10**9)
+    assert upload.file is file
+    assert upload.file.read() == b"x" * size_bytes
+    assert upload.fields == {"language": "en"}
+
+
+@pytest.mark.parametrize("size_bytes", [10, 2 * SPOOL_BYTES])
+async def test_a_full_disk_is_told(open_file, size_bytes):
+    body = form(("file", b"x" * size_bytes))
+    with pytest.raises(StorageFull), full_disk_told(), open_file("/dev/full") as file:
+        await receive_form(file, HEADERS, pieces(body, 65_536), max_bytes=10**9)
+
+
+def test_other_faults_of_the_disk_are_left_as_they_are():
+    with pytest.raises(OSError, match="broken"), full_disk_told():
+        raise OSError(errno.EIO, "broken")
+
+
+def test_a_body_may_say_how_long_it_will_be():
+    assert announced_bytes({"content-length": "12"}) == 12
+    assert announced_bytes({}) is None
 
 
 async def test_the_announced_size_is_enough_to_refuse():
