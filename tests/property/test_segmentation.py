@@ -63,7 +63,6 @@ def test_segments_cover_all_samples_and_none_is_too_long(case: Case) -> None:
         assert segment.start_sample % hop == 0
     for left, right in pairwise(segments):
         assert left.start_sample < right.start_sample
-        assert left.end_sample < right.end_sample
         overlap = (left.end_sample - right.start_sample) // hop
         assert overlap in (case.cutting.pause_overlap, case.cutting.overlap)
 
