@@ -1,17 +1,19 @@
 """The waiting room in front of the model: who may enter, and who waits in it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 from service.arrays import FloatArray
-from service.errors import Overloaded
+from service.errors import Overloaded, ServiceError
+from service.lanes import Lane
 from service.metrics import Metrics
-from service.packing import BatchBudget, Lane, Pending
+from service.pace import Pace
+from service.packing import BatchBudget, Line, Pending, choose_batch
 
-RATE_MEMORY = 0.8  # weight of the past in the measured rate; a batch adds the rest
+SHORTEST_RETRY_S = 1.0
 
 
 class Rejection(StrEnum):
@@ -37,6 +39,8 @@ class BatchLimits:
         max_queue_audio_s: seconds of audio that may wait, in each lane.
         sample_rate_hz: of every waveform.
         batch_invariant: logits do not depend on batch mates; otherwise each runs alone.
+        max_padding_ratio: padded part of a batch, 0 to 1.
+        sessions: batches that the model takes at once.
     """
 
     max_batch_samples: int
@@ -47,12 +51,14 @@ class BatchLimits:
     max_queue_audio_s: float
     sample_rate_hz: int
     batch_invariant: bool
+    max_padding_ratio: float = 0.25
+    sessions: int = 1
 
     @property
     def budget(self) -> BatchBudget:
         """What one batch may cost."""
         size = self.max_batch_size if self.batch_invariant else 1
-        return BatchBudget(self.max_batch_samples, size)
+        return BatchBudget(self.max_batch_samples, size, self.max_padding_ratio)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Inference:
     inference_s: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Utterance:
     """One caller's audio on its way through the model.
 
@@ -78,15 +84,32 @@ class Utterance:
         pending: what packing needs to know of it.
         waveform: `[samples]`.
         answer: what the caller waits for; done early if the caller left.
+        deadline_s: latest time at which the answer is of use.
     """
 
     pending: Pending
     waveform: FloatArray
     answer: asyncio.Future[Inference]
+    deadline_s: float = inf
+
+    def is_wanted(self, now_s: float) -> bool:
+        """Whether the caller still waits; one whose deadline has passed is told, and does not."""
+        if now_s >= self.deadline_s:
+            self.fail(TimeoutError())
+        return not self.answer.done()
+
+    def fail(self, error: ServiceError | TimeoutError) -> None:
+        """Tell the caller, unless it left."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class WaitingRoom:
     """Utterances that no batch has taken yet.
+
+    Attributes:
+        changed: set when somebody comes or leaves, unless a batch takes them.
+        pace: how fast the model works; whoever runs batches tells it.
 
     Args:
         limits: bounds of the queue.
@@ -94,12 +117,13 @@ class WaitingRoom:
     """
 
     def __init__(self, limits: BatchLimits, metrics: Metrics) -> None:
+        self.changed = asyncio.Event()
+        self.pace = Pace()
         self._limits = limits
+        self._budget = limits.budget
         self._metrics = metrics
-        self._waiting: dict[int, Utterance] = {}
-        self._size = Counter(dict.fromkeys(Lane, 0))
-        self._samples = Counter(dict.fromkeys(Lane, 0))
-        self._audio_s_per_s = 1.0
+        self._utterances: dict[int, Utterance] = {}
+        self._lines = {lane: Line() for lane in Lane}
         for lane in Lane:
             metrics.queue_duration.labels(lane)
             self._publish(lane)
@@ -114,60 +138,79 @@ class WaitingRoom:
         Raises:
             Overloaded: too many utterances or too much audio would wait.
         """
-        size = self._size[lane]
-        audio_s = (self._samples[lane] + samples) / self._limits.sample_rate_hz
-        if size >= self._limits.max_queue:
-            raise self._overloaded(f"{size} utterances wait", audio_s, size, self._limits.max_queue)
-        if size and audio_s > (limit_s := self._limits.max_queue_audio_s):
-            raise self._overloaded(f"{audio_s:.1f} s would wait", audio_s, audio_s, limit_s)
+        line, limits = self._lines[lane], self._limits
+        size = len(line)
+        audio_s = (line.samples + samples) / limits.sample_rate_hz
+        if size >= limits.max_queue:
+            raise self._overloaded(lane, f"{size} utterances wait", size, limits.max_queue)
+        if size and audio_s > limits.max_queue_audio_s:
+            what = f"{audio_s:.1f} s would wait"
+            raise self._overloaded(lane, what, audio_s, limits.max_queue_audio_s)
+
+    def ahead_s(self, lane: Lane) -> float:
+        """Audio that waits in front of a newcomer: as urgent as it, or more."""
+        lanes = list(Lane)
+        ahead = lanes[: lanes.index(lane) + 1]
+        samples = sum(self._lines[other].samples for other in ahead)
+        return samples / self._limits.sample_rate_hz
+
+    def retry_after_s(self, audio_s: float) -> float:
+        """How long what is in work takes, and then so much audio, at the measured rate."""
+        return max(SHORTEST_RETRY_S, self.pace.expected_s(audio_s))
 
     def add(self, utterance: Utterance) -> None:
         """Let an utterance wait."""
-        self._waiting[utterance.pending.key] = utterance
-        self._count(utterance.pending, 1)
+        self._utterances[utterance.pending.key] = utterance
+        self._lines[utterance.pending.lane].add(utterance.pending)
+        self._publish(utterance.pending.lane)
+        self.changed.set()
 
-    def remove(self, key: int) -> bool:
-        """Forget an utterance; returns whether it was still waiting."""
-        utterance = self._waiting.pop(key, None)
-        if utterance is not None:
-            self._count(utterance.pending, -1)
-        return utterance is not None
+    def remove(self, utterance: Utterance) -> None:
+        """Forget an utterance, if it still waits."""
+        if self.holds(utterance):
+            self.take([utterance])
+            self.changed.set()
 
-    def take(self, batch: Iterable[Pending]) -> list[Utterance]:
-        """Remove those chosen for a batch, and return them."""
-        chosen = [self._waiting[pending.key] for pending in batch]
-        for utterance in chosen:
-            self.remove(utterance.pending.key)
-        return chosen
+    def take(self, batch: Iterable[Utterance]) -> None:
+        """Remove those who are in a batch now."""
+        for utterance in batch:
+            del self._utterances[utterance.pending.key]
+            self._lines[utterance.pending.lane].remove(utterance.pending)
+            self._publish(utterance.pending.lane)
 
-    def pending(self) -> list[Pending]:
-        """Who waits, without those whose caller has just left."""
-        return [one.pending for one in self._waiting.values() if not one.answer.done()]
+    def holds(self, utterance: Utterance) -> bool:
+        """Whether it still waits."""
+        return utterance.pending.key in self._utterances
 
-    def learn_rate(self, audio_s: float, inference_s: float) -> None:
-        """Update the measured rate, from which refused callers learn when to come back."""
-        rate = audio_s / max(inference_s, 1e-6)
-        self._audio_s_per_s += (1 - RATE_MEMORY) * (rate - self._audio_s_per_s)
+    def lanes(self) -> list[Lane]:
+        """Lanes in which somebody waits."""
+        return [lane for lane, line in self._lines.items() if len(line)]
 
-    def retry_after_s(self, audio_s: float) -> float:
-        """How long so much audio takes at the measured rate, at least 1 s."""
-        return max(1.0, audio_s / self._audio_s_per_s)
+    def size(self, lane: Lane) -> int:
+        """How many wait in a lane."""
+        return len(self._lines[lane])
 
-    def _overloaded(self, what: str, audio_s: float, found: float, limit: float) -> Overloaded:
+    def everyone(self) -> list[Utterance]:
+        """All who wait."""
+        return list(self._utterances.values())
+
+    def choose(self, lane: Lane) -> list[Utterance]:
+        """The next batch of a lane in which somebody waits; they go on waiting."""
+        batch = choose_batch(self._lines[lane], self._budget)
+        return [self._utterances[one.key] for one in batch]
+
+    def _overloaded(self, lane: Lane, what: str, found: float, limit: float) -> Overloaded:
         self._metrics.rejected.labels(Rejection.QUEUE_FULL).inc()
         return Overloaded(
             f"the queue is full: {what}, the limit is {limit:g}",
-            retry_after_s=self.retry_after_s(audio_s),
+            retry_after_s=self.retry_after_s(self.ahead_s(lane)),
             found=found,
             limit=limit,
         )
 
-    def _count(self, pending: Pending, sign: int) -> None:
-        self._size[pending.lane] += sign
-        self._samples[pending.lane] += sign * pending.samples
-        self._publish(pending.lane)
-
     def _publish(self, lane: Lane) -> None:
-        audio_s = self._samples[lane] / self._limits.sample_rate_hz
-        self._metrics.queue_size.labels(lane).set(self._size[lane])
-        self._metrics.queue_audio_seconds.labels(lane).set(audio_s)
+        line = self._lines[lane]
+        self._metrics.queue_size.labels(lane).set(len(line))
+        self._metrics.queue_audio_seconds.labels(lane).set(
+            line.samples / self._limits.sample_rate_hz
+        )

@@ -1,46 +1,42 @@
-"""Utterances in, logits out: the door for callers and the loop that batches.
+"""Utterances in, logits out: the door for callers, and the loop behind it.
 
 The loop waits without limit for a first utterance, then until a batch is full or its oldest member
-has waited long enough. A batch that is not full keeps growing while the model is busy; a full one
-is prepared meanwhile. Bulk is never prepared ahead, so what arrives in a more urgent lane waits for
-the running batch only.
+has waited long enough. What queued while the model was busy is the natural next batch.
 """
 
 import asyncio
 import itertools
+import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
-from enum import StrEnum
+from math import inf
 
 from service.admission import BatchLimits, Inference, Rejection, Utterance, WaitingRoom
 from service.arrays import FloatArray
 from service.backends.base import AcousticModel
-from service.errors import AudioTooLong, DeadlineExceeded, EmptyAudio, NotReady
+from service.dispatcher import BatchReason, Dispatcher
+from service.errors import AudioTooLong, DeadlineExceeded, DeviceLost, EmptyAudio, NotReady
+from service.lanes import Lane
 from service.metrics import Metrics
-from service.packing import Lane, Pending, choose_batch, choose_lane, is_full
-from service.runner import Padded, Runner
+from service.packing import Pending
+from service.runner import Runner
 
 __all__ = ["BatchLimits", "BatchReason", "Batcher", "Inference", "Lane"]
 
-
-class BatchReason(StrEnum):
-    """What ended the wait for more utterances."""
-
-    FULL = "full"
-    DEADLINE = "deadline"
-    IDLE = "idle"
-    DRAIN = "drain"
+logger = logging.getLogger(__name__)
 
 
 class Batcher:
     """Shares one model among many callers; only inference and padding leave the event loop.
 
     Args:
-        model: called from a worker thread, one batch at a time.
+        model: called from worker threads, as many batches at a time as the limits have sessions.
         limits: bounds of batches and of the queue.
         metrics: fed with what concerns queue, batches and inference.
         clock: current time in seconds; deadlines are on this clock.
+        executor: where the model is called; threads of its own if None.
     """
 
     def __init__(
@@ -50,26 +46,30 @@ class Batcher:
         metrics: Metrics,
         *,
         clock: Callable[[], float] = time.monotonic,
+        executor: Executor | None = None,
     ) -> None:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
-        self._room = WaitingRoom(limits, metrics)
-        self._changed = asyncio.Event()
         self._keys = itertools.count()
-        self._runner = Runner(model, limits.sample_rate_hz, metrics, clock=clock)
+        self._room = WaitingRoom(limits, metrics)
+        self._runner = Runner(model, limits, metrics, clock=clock, executor=executor)
+        self._dispatcher = Dispatcher(self._room, self._runner, limits, metrics, clock=clock)
         self._accepting = False
+        self._failure: str | None = None
         self._loop_task: asyncio.Task[None] | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._model_free_since_s = clock()
-        self._batches_since_bulk = 0
-        for reason in BatchReason:
-            metrics.batches.labels(reason)
 
     @property
     def accepting(self) -> bool:
         """Whether `submit` would not refuse with `NotReady`."""
         return self._accepting
+
+    @property
+    def failure(self) -> str | None:
+        """Why it stopped without having been asked to; only a restart of the process helps."""
+        if self._dispatcher.device_is_lost:
+            return "the device broke; only a restart helps"
+        return self._failure
 
     async def start(self) -> None:
         """Begin to accept and serve."""
@@ -79,25 +79,34 @@ class Batcher:
     async def drain(self) -> None:
         """Refuse new utterances, finish the queued ones, stop; may be called again."""
         self._accepting = False
-        self._changed.set()
+        self._room.changed.set()
         if self._loop_task is not None:
             await asyncio.wait({self._loop_task})
+        await self._dispatcher.wait()
         self._runner.close()
 
     def check_room(self, samples: int, *, lane: Lane = Lane.BULK) -> None:
         """Refuse a request, before it is cut into segments, for which there is no room.
 
         Raises:
-            NotReady: not started, or draining.
+            NotReady: not started, draining, or broken.
             Overloaded: the lane's queue is full; an empty one takes any length.
         """
         if not self._accepting:
             self._metrics.rejected.labels(Rejection.NOT_READY).inc()
-            raise NotReady("the service is starting or stopping and takes no audio now")
+            starting_or_stopping = "the service is starting or stopping and takes no audio now"
+            raise NotReady(self.failure or starting_or_stopping)
         self._room.check(samples, lane)
 
+    def ahead_s(self, lane: Lane) -> float:
+        """Seconds of audio that wait in front of a newcomer to this lane."""
+        return self._room.ahead_s(lane)
+
     def retry_after_s(self, audio_s: float) -> float:
-        """When a refused caller should come back: how long so much audio takes, at least 1 s."""
+        """When a refused caller should come back: after what runs and so much audio, at least 1 s.
+
+        Computed from the measured rate; may be called from any thread.
+        """
         return self._room.retry_after_s(audio_s)
 
     async def submit(
@@ -120,23 +129,23 @@ class Batcher:
         Raises:
             EmptyAudio: no samples.
             AudioTooLong: longer than one utterance may be.
-            NotReady: not started, or draining.
+            NotReady: not started, draining, or broken.
             Overloaded: the queue is full.
             DeadlineExceeded: not answered in time.
-            InferenceFailed: the model failed on this utterance, alone as well.
+            InferenceFailed: the model failed on this utterance, alone as well; `OutOfMemory` and
+                `DeviceLost` say so.
         """
         self._check_length(waveform.size)
         if lane is not Lane.BULK or not self._accepting:
             self.check_room(waveform.size, lane=lane)
-        utterance = self._enqueue(waveform, lane)
+        utterance = self._enqueue(waveform, lane, inf if deadline_s is None else deadline_s)
         try:
-            return await self._answer(utterance, deadline_s)
+            return await self._answer(utterance)
         except asyncio.CancelledError:
             self._metrics.cancelled.inc()
             raise
         finally:
-            if self._room.remove(utterance.pending.key):
-                self._changed.set()
+            self._room.remove(utterance)
 
     def _check_length(self, samples: int) -> None:
         if samples == 0:
@@ -151,88 +160,49 @@ class Batcher:
                 limit=limit_s,
             )
 
-    def _enqueue(self, waveform: FloatArray, lane: Lane) -> Utterance:
+    def _enqueue(self, waveform: FloatArray, lane: Lane, deadline_s: float) -> Utterance:
         pending = Pending(next(self._keys), waveform.size, self._clock(), lane)
-        utterance = Utterance(pending, waveform, asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
+        utterance = Utterance(pending, waveform, answer, deadline_s)
         self._room.add(utterance)
-        self._changed.set()
         return utterance
 
-    async def _answer(self, utterance: Utterance, deadline_s: float | None) -> Inference:
-        remaining_s = None if deadline_s is None else deadline_s - self._clock()
+    async def _answer(self, utterance: Utterance) -> Inference:
+        """Wait for it; the end of time comes from here, or from whoever would have computed it."""
+        arrived_s, deadline_s = utterance.pending.arrived_s, utterance.deadline_s
         try:
-            async with asyncio.timeout(remaining_s):
+            async with asyncio.timeout(None if deadline_s == inf else deadline_s - arrived_s):
                 return await utterance.answer
         except TimeoutError as error:
             self._metrics.rejected.labels(Rejection.DEADLINE).inc()
-            waited_s = self._clock() - utterance.pending.arrived_s
+            waited_s = self._clock() - arrived_s
             raise DeadlineExceeded(
-                f"no answer after {waited_s:.1f} s", found=waited_s, limit=remaining_s
+                f"no answer after {waited_s:.1f} s", found=waited_s, limit=deadline_s - arrived_s
             ) from error
 
     async def _serve(self) -> None:
         try:
-            while batch := await self._next_batch():
-                padded = self._runner.pad(batch)
-                await self._model_is_free()
-                self._running = asyncio.create_task(self._run(batch, padded))
-            await self._model_is_free()
+            while not self._is_done():
+                self._room.changed.clear()
+                wait_s = self._dispatcher.advance(is_draining=not self._accepting)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._room.changed.wait()
+        except Exception:
+            logger.critical("the batcher broke, restart the process", exc_info=True)
+            self._failure = "inference has stopped, the log says why"
         finally:
-            self._accepting = False
-            for utterance in self._room.take(self._room.pending()):
-                utterance.answer.set_exception(NotReady("the service stopped"))
+            self._stop()
 
-    async def _model_is_free(self) -> None:
-        if self._running is not None:
-            await self._running
+    def _is_done(self) -> bool:
+        has_work = self._room.lanes() or self._dispatcher.is_busy
+        return self.failure is not None or not (self._accepting or has_work)
 
-    async def _next_batch(self) -> list[Utterance]:
-        while True:
-            self._changed.clear()
-            wait_s = None
-            if pending := self._room.pending():
-                lane = choose_lane((one.lane for one in pending), self._batches_since_bulk)
-                batch = choose_batch(pending, lane, self._limits.budget)
-                if reason := self._reason_to_send(batch):
-                    return self._take(batch, reason)
-                wait_s = self._wait_s(batch)
-            elif not self._accepting:
-                return []
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await self._changed.wait()
-
-    def _reason_to_send(self, batch: Sequence[Pending]) -> BatchReason | None:
-        busy = self._running is not None
-        may_prepare = not busy or batch[0].lane is not Lane.BULK
-        if may_prepare and is_full(batch, self._limits.budget):
-            return BatchReason.FULL
-        if busy:
-            return None
-        if not self._accepting:
-            return BatchReason.DRAIN
-        if (due_s := self._due_s(batch)) > self._clock():
-            return None
-        return BatchReason.IDLE if due_s <= self._model_free_since_s else BatchReason.DEADLINE
-
-    def _due_s(self, batch: Sequence[Pending]) -> float:
-        return batch[0].arrived_s + self._limits.max_wait_ms / 1000
-
-    def _wait_s(self, batch: Sequence[Pending]) -> float | None:
-        return None if self._running is not None else self._due_s(batch) - self._clock()
-
-    def _take(self, batch: Sequence[Pending], reason: BatchReason) -> list[Utterance]:
-        bulk = batch[0].lane is Lane.BULK
-        self._batches_since_bulk = 0 if bulk else self._batches_since_bulk + 1
-        self._metrics.batches.labels(reason).inc()
-        return self._room.take(batch)
-
-    async def _run(self, batch: Sequence[Utterance], padded: Padded) -> None:
-        started_s = self._clock()
-        await self._runner.run(batch, padded)
-        self._running = None
-        self._model_free_since_s = self._clock()
-        samples = sum(utterance.pending.samples for utterance in batch)
-        audio_s = samples / self._limits.sample_rate_hz
-        self._room.learn_rate(audio_s, self._model_free_since_s - started_s)
-        self._changed.set()
+    def _stop(self) -> None:
+        """Let nobody in any more, and nobody wait in vain."""
+        self._accepting = False
+        for utterance in self._room.everyone():
+            if self._dispatcher.device_is_lost:
+                utterance.fail(DeviceLost("the device broke while this audio waited for it"))
+            else:
+                utterance.fail(NotReady("the service stopped"))

@@ -94,9 +94,14 @@ class Settings(BaseSettings):
     max_batch_size: Positive = 16
     """Most utterances in a batch."""
 
+    max_padding_ratio: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Largest part of a batch that may be padding, 0 to 1. More fills batches when lengths differ
+    much, and computes more for nothing; 0 batches equal lengths only."""
+
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
     """How long an utterance waits for company while the model is free, in milliseconds. More fills
-    batches under light load, and adds to every latency."""
+    batches under light load, and adds to every latency. Not used where several sessions run: on a
+    CPU company gains nothing."""
 
     max_queue: Positive = 256
     """Utterances that may wait in each lane; more are answered 429."""

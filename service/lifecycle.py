@@ -13,15 +13,13 @@ from prometheus_client import CollectorRegistry
 from service.admission import Rejection
 from service.audio import SAMPLE_RATE_HZ
 from service.backends import LoadedModel, load_model
-from service.batcher import Batcher, BatchLimits
+from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import Bundle, load_bundle
 from service.config import Settings
 from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
 from service.metrics import Metrics
 from service.transcriber import Transcriber
-
-RETRY_AFTER_S = 1.0
 
 
 class State(Enum):
@@ -82,7 +80,7 @@ class Service:
         manifest = bundle.manifest
         self.bundle, self.loaded = bundle, loaded
         self._describe(bundle, loaded)
-        limits = _batch_limits(self.settings, batch_invariant=loaded.variant.batch_invariant)
+        limits = _batch_limits(self.settings, loaded)
         self._batcher = Batcher(loaded.model, limits, self.metrics)
         self._transcriber = Transcriber(manifest, self._batcher, self.metrics, self.settings)
         await self._batcher.start()
@@ -98,9 +96,17 @@ class Service:
         """
         if self.state is not State.READY or self._batcher is None or self._transcriber is None:
             raise NotReady(self.state.value)
-        if not self._batcher.accepting:
-            raise NotReady("inference has stopped")
+        self.check_alive()
         return self._transcriber
+
+    def check_alive(self) -> None:
+        """Tell whoever watches the process if it must be restarted.
+
+        Raises:
+            NotReady: the device or the batcher broke, and says which.
+        """
+        if self._batcher is not None and self._batcher.failure is not None:
+            raise NotReady(self._batcher.failure)
 
     @contextmanager
     def admit(self) -> Iterator[Transcriber]:
@@ -144,10 +150,11 @@ class Service:
             self.metrics.rejected.labels(Rejection.NOT_READY).inc()
             raise
         if self._requests >= (limit := self.settings.max_requests):
+            assert self._batcher is not None, "ready without a batcher"
             self.metrics.rejected.labels(Rejection.QUEUE_FULL).inc()
             raise Overloaded(
                 f"{self._requests} requests are inside, the limit is {limit}",
-                retry_after_s=RETRY_AFTER_S,
+                retry_after_s=self._batcher.retry_after_s(self._batcher.ahead_s(Lane.INTERACTIVE)),
                 found=self._requests,
                 limit=limit,
             )
@@ -192,14 +199,17 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
     return bundle, loaded
 
 
-def _batch_limits(settings: Settings, *, batch_invariant: bool) -> BatchLimits:
+def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:
     return BatchLimits(
         max_batch_samples=int(settings.max_batch_s * SAMPLE_RATE_HZ),
         max_utterance_samples=int(settings.max_pass_s * SAMPLE_RATE_HZ),
         max_batch_size=settings.max_batch_size,
-        max_wait_ms=settings.max_wait_ms,
+        # Several sessions are for devices on which a batch takes as long as its members one by one.
+        max_wait_ms=settings.max_wait_ms if loaded.sessions == 1 else 0,
         max_queue=settings.max_queue,
         max_queue_audio_s=settings.max_queue_audio_s,
         sample_rate_hz=SAMPLE_RATE_HZ,
-        batch_invariant=batch_invariant,
+        batch_invariant=loaded.variant.batch_invariant,
+        max_padding_ratio=settings.max_padding_ratio,
+        sessions=loaded.sessions,
     )

@@ -37,12 +37,14 @@ class LoadedModel:
         variant: which of the bundle's variants it is.
         device: where it runs.
         memory_bytes: growth of the process while it loaded and was tested.
+        sessions: calls of `infer` that it takes at once.
     """
 
     model: AcousticModel
     variant: Variant
     device: Device
     memory_bytes: int
+    sessions: int = 1
 
 
 def load_model(

@@ -14,7 +14,9 @@ class AcousticModel(Protocol):
     """A loaded model: padded waveforms to padded logits."""
 
     def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
-        """Run one batch; blocks, and is called from worker threads, one call at a time.
+        """Run one batch; blocks, and is called from worker threads.
+
+        There are as many calls at once as `LoadedModel` has sessions.
 
         Args:
             waveforms: `[batch, samples]`, zero after each row's end.
@@ -24,6 +26,7 @@ class AcousticModel(Protocol):
             logits `[batch, frames, vocab]`, and frame_lengths `[batch]`, valid frames of each row.
 
         Raises:
-            InferenceFailed: the runtime refused or broke.
+            InferenceFailed: the runtime refused or broke; `OutOfMemory` if a smaller batch may do,
+                `DeviceLost` if nothing will do any more.
         """
         ...

@@ -15,9 +15,11 @@ DISTRIBUTION = "wsm-stt"
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/health/live")
-async def live() -> HealthBody:
-    """Whether the process answers at all; restart it if not."""
+@router.get("/health/live", responses=error_responses(NotReady))
+async def live(request: Request) -> HealthBody:
+    """Whether the process answers and can still compute; restart it if not."""
+    service: Service = request.app.state.service
+    service.check_alive()
     return HealthBody(status="live")
 
 

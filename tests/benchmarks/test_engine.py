@@ -11,7 +11,7 @@ from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.backends import load_model
 from service.bundle import load_bundle
 from service.config import PACKAGED_BUNDLE, Settings
-from service.packing import BatchBudget, Lane, Pending, choose_batch, pad_waveforms
+from service.packing import BatchBudget, Line, Pending, choose_batch, pad_waveforms
 from tests.benchmarks.timing import time_pairs
 
 SPEECH = Path(__file__).parents[1] / "assets" / "speech"
@@ -48,10 +48,12 @@ def _packed(waveforms):
         max_batch_samples=int(defaults.max_batch_s * SAMPLE_RATE_HZ),
         max_batch_size=defaults.max_batch_size,
     )
-    pending = [Pending(key, len(one), arrived_s=key) for key, one in enumerate(waveforms)]
-    batches = []
-    while pending:
-        batch = choose_batch(pending, Lane.INTERACTIVE, budget)
+    batches, line = [], Line()
+    for key, one in enumerate(waveforms):
+        line.add(Pending(key, len(one), arrived_s=key))
+    while len(line):
+        batch = choose_batch(line, budget)
         batches.append([waveforms[one.key] for one in batch])
-        pending = [one for one in pending if one not in batch]
+        for one in batch:
+            line.remove(one)
     return batches

@@ -13,7 +13,7 @@ from tiny_bundle import HOP, RATE_HZ, make_bundle, speak
 
 from service.app import create_app
 from service.config import Settings
-from service.errors import InferenceFailed
+from service.errors import DeviceLost, InferenceFailed
 
 TEXT = "good morning"
 GOOD = wav(speak(TEXT))
@@ -277,6 +277,21 @@ async def test_health_tells_loading_ready_and_draining(app):
         assert "exits" in error_of(answer)["message"]
         assert (await post(client, GOOD)).status_code == 503
         assert (await client.get("/health/live")).json() == {"status": "live"}
+
+
+async def test_a_lost_device_asks_for_a_restart(client, app, monkeypatch):
+    def lose(waveforms, lengths):
+        raise DeviceLost("planned loss")
+
+    monkeypatch.setattr(app.state.service.loaded.model, "infer", lose)
+    answer = await post(client, GOOD)
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "device_lost")
+    for path in ("/health/ready", "/health/live"):
+        answer = await client.get(path)
+        assert (answer.status_code, error_of(answer)["code"]) == (503, "not_ready")
+        assert "the device broke" in error_of(answer)["message"]
+    answer = await post(client, GOOD)
+    assert (answer.status_code, error_of(answer)["code"]) == (503, "not_ready")
 
 
 async def test_version_tells_what_runs(client):

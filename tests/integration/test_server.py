@@ -3,6 +3,8 @@
 import json
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
 
 import pytest
 from audio_files import wav
@@ -65,6 +67,38 @@ def test_sigterm_refuses_new_requests_and_finishes_accepted_ones(folder, half_se
             head, _, body = answer.read().partition(b"\r\n\r\n")
         assert b" 200 " in head
         assert json.loads(body)["text"] == "good morning"
+        assert server.wait(PATIENCE_S) == 0
+
+
+def test_sigterm_under_load_answers_every_accepted_request(folder, half_sent):
+    clients, warm = 8, Semaphore(0)
+
+    def ask_until_refused(client):
+        statuses = []
+        while not statuses or statuses[-1] == 200:
+            answer = client.post("/transcribe", files={"file": GOOD})
+            statuses.append(answer.status_code)
+            warm.release()
+        return statuses
+
+    with process(folder) as server, connected(server) as client:
+        wait_for_readiness(client, 200)
+        with ThreadPoolExecutor(clients) as pool:
+            asking = [pool.submit(ask_until_refused, client) for _ in range(clients)]
+            for _ in range(5 * clients):
+                assert warm.acquire(timeout=PATIENCE_S)
+            accepted = [half_sent(client) for _ in range(3)]
+            server.send_signal(signal.SIGTERM)
+            outcomes = [one.result(PATIENCE_S) for one in asking]
+        for statuses in outcomes:
+            assert statuses == [200] * (len(statuses) - 1) + [503]
+        for connection, rest in accepted:
+            connection.sendall(rest)
+        for connection, _ in accepted:
+            with connection.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+            assert b" 200 " in head
+            assert json.loads(body)["text"] == "good morning"
         assert server.wait(PATIENCE_S) == 0
 
 

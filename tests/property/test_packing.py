@@ -1,15 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.packing import (
-    BULK_TURN,
-    BatchBudget,
-    Lane,
-    Pending,
-    choose_batch,
-    choose_lane,
-    padding_ratio,
-)
+from service.lanes import PATIENCE, Lane, Turns
+from service.packing import BatchBudget, Line, Pending, choose_batch, fair_share, padding_ratio
 
 MAX_SAMPLES = 400
 budgets = st.builds(
@@ -32,24 +25,31 @@ def queues(draw: st.DrawFn) -> list[Pending]:
 def serve(queue: list[Pending], budget: BatchBudget) -> list[list[Pending]]:
     """Every batch until nothing waits."""
     batches: list[list[Pending]] = []
-    since_bulk = 0
-    while queue:
-        lane = choose_lane([one.lane for one in queue], since_bulk)
-        batch = choose_batch(queue, lane, budget)
-        queue = [one for one in queue if one not in batch]
-        since_bulk = 0 if lane is Lane.BULK else since_bulk + 1
-        batches.append(batch)
+    lines = {lane: Line() for lane in Lane}
+    for one in queue:
+        lines[one.lane].add(one)
+    turns = Turns()
+    while waiting := [lane for lane, line in lines.items() if len(line)]:
+        lane = turns.next(waiting)
+        turns.take(lane, waiting)
+        batches.append(choose_batch(lines[lane], budget))
+        for one in batches[-1]:
+            lines[lane].remove(one)
+    assert all(line.samples == 0 for line in lines.values())
     return batches
 
 
 @settings(deadline=None, max_examples=150)
 @given(queues(), budgets)
-def test_no_batch_passes_the_budget(queue: list[Pending], budget: BatchBudget) -> None:
+def test_no_batch_and_no_beginning_of_one_passes_the_budget(
+    queue: list[Pending], budget: BatchBudget
+) -> None:
     for batch in serve(queue, budget):
-        lengths = [one.samples for one in batch]
-        assert len(batch) <= budget.max_batch_size
-        assert len(batch) == 1 or max(lengths) * len(lengths) <= budget.max_batch_samples
-        assert padding_ratio(lengths) <= budget.max_padding_ratio
+        for size in range(1, len(batch) + 1):
+            lengths = [one.samples for one in batch[:size]]
+            assert size <= budget.max_batch_size
+            assert size == 1 or max(lengths) * size <= budget.max_batch_samples
+            assert padding_ratio(lengths) <= budget.max_padding_ratio
         assert len({one.lane for one in batch}) == 1
 
 
@@ -67,27 +67,38 @@ def test_every_batch_holds_the_oldest_of_its_lane(
 ) -> None:
     left = {one.key: one for one in queue}
     for batch in serve(queue, budget):
-        lane = [one for one in left.values() if one.lane is batch[0].lane]
-        assert batch[0].arrived_s == min(one.arrived_s for one in lane)
+        assert batch[0].key == min(key for key, one in left.items() if one.lane is batch[0].lane)
         for one in batch:
             del left[one.key]
 
 
-@settings(deadline=None, max_examples=100)
-@given(queues(), budgets, st.integers(1, MAX_SAMPLES))
-def test_bulk_does_not_starve_under_endless_interactive_work(
-    queue: list[Pending], budget: BatchBudget, samples: int
-) -> None:
-    bulk = {one.key for one in queue if one.lane is Lane.BULK}
-    newcomers = (Pending(1000 + n, samples, 100.0 + n) for n in range(10_000))
-    since_bulk = batches = 0
-    allowed = BULK_TURN * len(bulk)
-    while bulk:
-        queue = [*queue, next(newcomers)]
-        lane = choose_lane([one.lane for one in queue], since_bulk)
-        batch = choose_batch(queue, lane, budget)
-        queue = [one for one in queue if one not in batch]
-        since_bulk = 0 if lane is Lane.BULK else since_bulk + 1
-        bulk -= {one.key for one in batch}
-        batches += 1
-    assert batches <= allowed
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sets(st.sampled_from(Lane), min_size=1), max_size=60))
+def test_no_lane_is_passed_over_for_long(rounds: list[set[Lane]]) -> None:
+    turns = Turns()
+    passed = dict.fromkeys(Lane, 0)
+    for waiting in rounds:
+        lane = turns.next(waiting)
+        turns.take(lane, waiting)
+        assert lane in waiting
+        for other in Lane:
+            passed[other] = passed[other] + 1 if other in waiting - {lane} else 0
+        assert passed[Lane.LIVE] <= len(Lane) - 1
+        assert max(passed.values()) <= PATIENCE + 1
+
+
+@given(st.sampled_from(Lane), st.integers(1, 9))
+def test_who_is_most_urgent_does_not_wait_for_a_lane_just_served(lane: Lane, batches: int) -> None:
+    turns = Turns()
+    for _ in range(batches):
+        turns.take(Lane.BULK, {Lane.BULK})
+    assert turns.next({Lane.BULK, lane}) is lane
+
+
+@given(st.integers(1, 200), st.integers(1, 8))
+def test_shares_leave_no_session_without_work(waiting: int, idle: int) -> None:
+    shares = []
+    for sessions in range(idle, 0, -1):
+        shares.append(fair_share(waiting - sum(shares), sessions))
+    assert sum(shares) == waiting
+    assert max(shares) - min(shares) <= 1

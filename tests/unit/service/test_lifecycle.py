@@ -1,13 +1,17 @@
 import asyncio
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from audio_files import wav
 from tiny_bundle import make_bundle, speak
 
+from service.backends import load_model
+from service.batcher import Batcher
+from service.bundle import load_bundle
 from service.config import Settings
-from service.errors import InvalidBundle, NotReady, Overloaded
+from service.errors import DeviceLost, InvalidBundle, NotReady, Overloaded
 from service.lifecycle import Service, State
 
 
@@ -60,6 +64,43 @@ async def test_only_so_many_requests_are_inside(service):
     with service.admit():
         pass
     await service.drain()
+
+
+async def test_a_lost_device_is_told_to_whoever_watches_the_process(service, monkeypatch):
+    def lose(waveforms, lengths):
+        raise DeviceLost("planned loss")
+
+    service.check_alive()
+    await service.start()
+    service.check_alive()
+    monkeypatch.setattr(service.loaded.model, "infer", lose)
+    with service.admit() as transcriber, pytest.raises(DeviceLost):
+        await transcriber.transcribe(wav(speak("ab")))
+    for ask in (service.ready, service.check_alive):
+        with pytest.raises(NotReady, match="the device broke"):
+            ask()
+    await service.drain()
+
+
+@pytest.mark.parametrize(("sessions", "max_wait_ms"), [(1, 7), (2, 0)])
+async def test_the_batcher_is_bounded_by_settings_and_model(
+    folder, monkeypatch, sessions, max_wait_ms
+):
+    made = []
+
+    def batcher(model, limits, metrics):
+        made.append(limits)
+        return Batcher(model, limits, metrics)
+
+    monkeypatch.setattr("service.lifecycle.Batcher", batcher)
+    bundle = load_bundle(folder)
+    loaded = load_model(bundle, device="cpu", threads=1)
+    service = Service(Settings(bundle=folder, max_batch_s=20, max_wait_ms=7, max_padding_ratio=0.1))
+    await service.serve(bundle, replace(loaded, sessions=sessions))
+    await service.drain()
+    (limits,) = made
+    assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)
+    assert (limits.max_batch_samples, limits.budget.max_padding_ratio) == (320_000, 0.1)
 
 
 async def test_draining_refuses_new_requests_and_finishes_accepted_ones(service):

@@ -3,12 +3,11 @@ import pytest
 
 from service.errors import EmptyAudio
 from service.packing import (
-    BULK_TURN,
     BatchBudget,
-    Lane,
+    Line,
     Pending,
     choose_batch,
-    choose_lane,
+    fair_share,
     is_full,
     pad_waveforms,
     padding_ratio,
@@ -17,8 +16,15 @@ from service.packing import (
 BUDGET = BatchBudget(max_batch_samples=1000, max_batch_size=4, max_padding_ratio=0.5)
 
 
-def waiting(*lengths: int) -> list[Pending]:
+def pending(*lengths: int) -> list[Pending]:
     return [Pending(key, samples, float(key)) for key, samples in enumerate(lengths)]
+
+
+def waiting(*lengths: int) -> Line:
+    line = Line()
+    for one in pending(*lengths):
+        line.add(one)
+    return line
 
 
 def keys(batch: list[Pending]) -> list[int]:
@@ -26,42 +32,35 @@ def keys(batch: list[Pending]) -> list[int]:
 
 
 def test_the_oldest_leads_and_nearest_lengths_join_first() -> None:
-    batch = choose_batch(waiting(100, 180, 90, 105, 60), Lane.INTERACTIVE, BUDGET)
-    assert keys(batch) == [0, 3, 2, 4]
-
-
-def test_order_of_arrival_decides_not_the_order_of_the_list() -> None:
-    late, early = Pending(1, 50, 9.0), Pending(2, 50, 3.0)
-    assert keys(choose_batch([late, early], Lane.INTERACTIVE, BUDGET)) == [2, 1]
+    assert keys(choose_batch(waiting(100, 180, 90, 105, 60), BUDGET)) == [0, 3, 2, 4]
 
 
 def test_a_longer_one_that_breaks_the_budget_leaves_room_for_a_shorter_one() -> None:
     budget = BatchBudget(max_batch_samples=300, max_batch_size=8, max_padding_ratio=0.5)
-    assert keys(choose_batch(waiting(100, 160, 20), Lane.INTERACTIVE, budget)) == [0, 2]
+    assert keys(choose_batch(waiting(100, 160, 20), budget)) == [0, 2]
 
 
 def test_much_padding_keeps_lengths_apart() -> None:
     budget = BatchBudget(max_batch_samples=10_000, max_batch_size=8, max_padding_ratio=0.25)
-    assert keys(choose_batch(waiting(100, 400, 80), Lane.INTERACTIVE, budget)) == [0, 2]
+    assert keys(choose_batch(waiting(100, 400, 80), budget)) == [0, 2]
 
 
 def test_no_padding_joins_equal_lengths_only() -> None:
     budget = BatchBudget(max_batch_samples=10_000, max_batch_size=8, max_padding_ratio=0)
-    assert keys(choose_batch(waiting(100, 99, 100, 101), Lane.INTERACTIVE, budget)) == [0, 2]
+    assert keys(choose_batch(waiting(100, 99, 100, 101), budget)) == [0, 2]
 
 
-def test_lanes_do_not_share_a_batch() -> None:
-    pending = [Pending(0, 50, 0.0, Lane.BULK), Pending(1, 50, 1.0)]
-    assert keys(choose_batch(pending, Lane.INTERACTIVE, BUDGET)) == [1]
-    assert keys(choose_batch(pending, Lane.BULK, BUDGET)) == [0]
+def test_a_line_forgets_who_leaves() -> None:
+    line = waiting(100, 100, 90, 100)
+    first, _, third, _ = list(line)
+    line.remove(first)
+    line.remove(third)
+    assert (len(line), line.samples) == (2, 200)
+    assert keys(choose_batch(line, BUDGET)) == [1, 3]
 
 
-def test_interactive_goes_first_but_bulk_has_its_turn() -> None:
-    both = [Lane.BULK, Lane.INTERACTIVE]
-    assert choose_lane(both, 0) is Lane.INTERACTIVE
-    assert choose_lane(both, BULK_TURN - 1) is Lane.BULK
-    assert choose_lane([Lane.BULK], 0) is Lane.BULK
-    assert choose_lane([Lane.INTERACTIVE], 99) is Lane.INTERACTIVE
+def test_idle_sessions_share_who_waits() -> None:
+    assert [fair_share(5, 2), fair_share(3, 1), fair_share(1, 2)] == [3, 3, 1]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ def test_interactive_goes_first_but_bulk_has_its_turn() -> None:
     [((100,), False), ((500,), False), ((501,), True), ((100, 100, 100, 100), True)],
 )
 def test_full_means_that_no_equal_one_fits(lengths: tuple[int, ...], full: bool) -> None:
-    assert is_full(waiting(*lengths), BUDGET) is full
+    assert is_full(pending(*lengths), BUDGET) is full
 
 
 def test_padding_ratio_is_the_part_that_is_not_audio() -> None:
