@@ -130,7 +130,8 @@ def _resampled(blocks: Iterator[Block]) -> Iterator[FloatArray]:
 
 def _mono(block: FloatArray) -> FloatArray:
     """Mean of the channels; numpy is slow at the mean of one."""
-    return block[0] if len(block) == 1 else block.mean(axis=0)
+    mono: FloatArray = block[0] if len(block) == 1 else block.mean(axis=0)
+    return mono
 
 
 def _checked(blocks: Iterator[Block], limits: AudioLimits) -> Iterator[Block]:
