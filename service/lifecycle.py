@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from service.admission import Rejection
 from service.audio import SAMPLE_RATE_HZ
-from service.backends import LoadedModel, load_model
+from service.backends import LoadedModel, Tuning, load_model
 from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import Bundle, load_bundle
 from service.config import Settings
@@ -187,7 +187,9 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
             bundle,
             device=settings.device,
             threads=settings.threads,
+            sessions=settings.sessions,
             runtime=settings.runtime,
+            tuning=_tuning(settings),
         )
     except ImportError as error:
         raise InvalidBundle(
@@ -199,9 +201,21 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
     return bundle, loaded
 
 
+def _tuning(settings: Settings) -> Tuning:
+    batch_s = settings.max_batch_s
+    return Tuning(
+        max_batch_samples=None if batch_s is None else int(batch_s * SAMPLE_RATE_HZ),
+        batch_size=settings.max_batch_size,
+        precision=settings.precision,
+        gpu_memory_bytes=settings.gpu_memory_bytes,
+        tensorrt_cache=settings.tensorrt_cache,
+        cuda_graphs=settings.cuda_graphs,
+    )
+
+
 def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:
     return BatchLimits(
-        max_batch_samples=int(settings.max_batch_s * SAMPLE_RATE_HZ),
+        max_batch_samples=loaded.max_batch_samples,
         max_utterance_samples=int(settings.max_pass_s * SAMPLE_RATE_HZ),
         max_batch_size=settings.max_batch_size,
         # Several sessions are for devices on which a batch takes as long as its members one by one.

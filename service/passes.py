@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 Progress = Callable[[float, float], None]
 
+SHORT_S = 30.0  # what is longer is bulk, even where it fits one pass
+
 
 class InThread(Protocol):
     """Calls a function in a thread."""
@@ -33,7 +35,7 @@ class Passes:
     Args:
         manifest: of the bundle that the batcher's model came from.
         batcher: started.
-        settings: how long a pass may be, and what is short.
+        settings: how long a pass may be.
         in_thread: for what would block the event loop.
     """
 
@@ -43,7 +45,6 @@ class Passes:
         self._manifest = manifest
         self._batcher = batcher
         self._in_thread = in_thread
-        self._short_s = settings.max_batch_s
         self._cutting = Cutting.of(
             min(settings.max_pass_s, manifest.longest_single_pass_s or math.inf),
             sample_rate_hz=manifest.sample_rate_hz,
@@ -62,7 +63,7 @@ class Passes:
         segments = await self._in_thread(split, waveform, self._cutting)
         duration_s = waveform.size / self._manifest.sample_rate_hz
         if lane is None or len(segments) > 1:
-            is_short = len(segments) == 1 and duration_s <= self._short_s
+            is_short = len(segments) == 1 and duration_s <= SHORT_S
             lane = Lane.INTERACTIVE if is_short else Lane.BULK
         if lane is Lane.BULK:
             self._batcher.check_room(waveform.size)

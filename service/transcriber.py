@@ -108,7 +108,7 @@ class Transcriber:
             language: code of what is spoken; None leaves it to the model.
             model: name that the bundle must have; None takes what is there.
             deadline_s: latest time for the logits, on the clock of `time.monotonic`.
-            lane: who waits; None makes what fits one batch interactive, and the rest bulk.
+            lane: who waits; None makes what is short and one pass interactive, the rest bulk.
             progress: called on the event loop with the seconds that are through the model and those
                 there are: first when the audio is decoded, then as each segment is done.
 

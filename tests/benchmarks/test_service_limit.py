@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from service.arrays import FloatArray
-from service.audio import SAMPLE_RATE_HZ, decode_audio
-from service.backends import AcousticModel, load_model
+from service.audio import decode_audio
+from service.backends import MAX_BATCH_SAMPLES, AcousticModel, load_model
 from service.bundle import load_bundle
 from service.config import PACKAGED_BUNDLE, Settings
 from service.packing import pad_waveforms
@@ -64,7 +64,7 @@ def _plans(waveforms: Sequence[FloatArray]) -> dict[str, Plan]:
 def _ideal_batches(longest_first: Sequence[FloatArray]) -> Batches:
     """Neighbours in length as far as the service's budget reaches."""
     settings = Settings()
-    budget_samples = settings.max_batch_s * SAMPLE_RATE_HZ
+    budget_samples = MAX_BATCH_SAMPLES["cpu"]
     batches: Batches = [[]]
     for waveform in longest_first:
         batch = batches[-1]

@@ -95,8 +95,8 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
     monkeypatch.setattr("service.lifecycle.Batcher", batcher)
     bundle = load_bundle(folder)
     loaded = load_model(bundle, device="cpu", threads=1)
-    service = Service(Settings(bundle=folder, max_batch_s=20, max_wait_ms=7, max_padding_ratio=0.1))
-    await service.serve(bundle, replace(loaded, sessions=sessions))
+    service = Service(Settings(bundle=folder, max_wait_ms=7, max_padding_ratio=0.1))
+    await service.serve(bundle, replace(loaded, sessions=sessions, max_batch_samples=320_000))
     await service.drain()
     (limits,) = made
     assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)

@@ -55,7 +55,7 @@ class Rig:
         self.model = GatedModel(load_model(self.bundle, device="cpu", threads=1).model)
         self.metrics = Metrics(CollectorRegistry())
         limits = BatchLimits(
-            max_batch_samples=int(self.settings.max_batch_s * RATE_HZ),
+            max_batch_samples=30 * RATE_HZ,
             max_utterance_samples=int(self.settings.max_pass_s * RATE_HZ),
             max_batch_size=4,
             max_wait_ms=0,
