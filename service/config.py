@@ -38,8 +38,28 @@ class Settings(BaseSettings):
     """What runs the model; TorchScript archives hold code, so choose it for bundles you trust."""
 
     threads: Positive | None = None
-    """CPU threads for one inference; unset leaves it to the runtime, which takes all cores. Fewer
-    leave room for decoding and for other processes, and make a single request slower."""
+    """CPU threads of one inference; unset takes the square root of the cores this process may use,
+    or what `sessions` leaves. More make a single request faster and all together slower."""
+
+    sessions: Positive | None = None
+    """Inferences at once; unset takes cores / `threads`, and 1 on a GPU. Each needs the memory of a
+    batch; fewer leave room for decoding and for other processes."""
+
+    precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = "auto"
+    """Arithmetic: the bundle's variant to run, or, for a TorchScript archive, what it computes in;
+    auto takes what suits the device, and an archive as it is. Less is faster and rounds more."""
+
+    gpu_memory_bytes: Positive | None = None
+    """Most device memory that ONNX Runtime's arena may take; unset takes what there is. Less leaves
+    room for others, and refuses long audio sooner."""
+
+    tensorrt_cache: Path | None = None
+    """Folder for TensorRT engines; setting it runs ONNX graphs through TensorRT. Faster on a GPU,
+    but the first start builds for minutes, and audio longer than a batch is not taken."""
+
+    cuda_graphs: bool = False
+    """Replay TorchScript archives as CUDA graphs, one for each length bucket. Less launch overhead
+    on short audio, for memory that every bucket keeps."""
 
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from service.admission import Rejection
 from service.audio import SAMPLE_RATE_HZ
-from service.backends import LoadedModel, load_model
+from service.backends import LoadedModel, Tuning, load_model
 from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import Bundle, load_bundle
 from service.config import Settings
@@ -187,7 +187,9 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
             bundle,
             device=settings.device,
             threads=settings.threads,
+            sessions=settings.sessions,
             runtime=settings.runtime,
+            tuning=_tuning(settings),
         )
     except ImportError as error:
         raise InvalidBundle(
@@ -197,6 +199,17 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
     except OSError as error:
         raise InvalidBundle(f"{settings.bundle} cannot be read: {error}") from error
     return bundle, loaded
+
+
+def _tuning(settings: Settings) -> Tuning:
+    return Tuning(
+        batch_samples=int(settings.max_batch_s * SAMPLE_RATE_HZ),
+        batch_size=settings.max_batch_size,
+        precision=settings.precision,
+        gpu_memory_bytes=settings.gpu_memory_bytes,
+        tensorrt_cache=settings.tensorrt_cache,
+        cuda_graphs=settings.cuda_graphs,
+    )
 
 
 def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:

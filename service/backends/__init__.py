@@ -1,16 +1,18 @@
 """Runtimes for acoustic models; nothing heavy is imported before a model is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from service import memory
-from service.backends.base import AcousticModel, Device
+from service.backends.base import AcousticModel, Arithmetic, Device, Tuning
+from service.backends.parallelism import Parallelism, choose_parallelism, usable_cores
+from service.backends.warmup import length_buckets, warm_up, warmup_shapes
 from service.bundle import Bundle, Golden, Precision, Runtime, Variant
 from service.errors import InferenceFailed, InvalidBundle
 
-__all__ = ["AcousticModel", "Device", "LoadedModel", "load_model"]
+__all__ = ["AcousticModel", "Arithmetic", "Device", "LoadedModel", "Tuning", "load_model"]
 
 # Largest difference from the golden logits, which float32 arithmetic of the training framework
 # made. Float32 differs between machines by the order of sums alone. Half precision is held to 5e-2
@@ -52,20 +54,39 @@ def load_model(
     *,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
+    sessions: int | None = None,
     runtime: Runtime = "onnxruntime",
+    tuning: Tuning = Tuning(),  # noqa: B008  frozen
 ) -> LoadedModel:
-    """Load the first variant that suits the device, in the manifest's order, and test it.
+    """Load the first variant that suits the device, in the manifest's order, test and warm it.
 
     Args:
         bundle: verified.
         device: "auto" takes CUDA if the runtime offers it.
-        threads: for one operator on CPU; None leaves it to the runtime.
+        threads: for one inference on CPU; None chooses by the cores.
+        sessions: inferences at once; None chooses by the cores.
         runtime: TorchScript archives hold code, so they are loaded only when asked for here.
+        tuning: how it uses the device.
 
     Raises:
         InvalidBundle: no such variant or device, not an acoustic model, or the self-test failed.
     """
     before_bytes = memory.resident_bytes()
+    chosen: Device = _best_device(runtime) if device == "auto" else device
+    variant = _choose_variant(bundle, runtime, chosen, tuning.precision)
+    parallelism = choose_parallelism(usable_cores(), chosen, threads=threads, sessions=sessions)
+    tuning = replace(tuning, shortest_samples=bundle.manifest.receptive_field_samples)
+    model = _open(bundle, variant, chosen, parallelism, tuning)
+    _self_test(model, bundle.golden(), variant, _tolerance(variant, tuning.precision))
+    _warm_up(model, bundle, variant, chosen, tuning)
+    growth_bytes = max(0, memory.resident_bytes() - before_bytes)
+    return LoadedModel(model, variant, chosen, growth_bytes, parallelism.sessions)
+
+
+def _choose_variant(
+    bundle: Bundle, runtime: Runtime, device: Device, precision: Arithmetic
+) -> Variant:
+    """Precision chooses among graphs; an archive's arithmetic is set when it runs."""
     variants = bundle.variants_for(runtime)
     if not variants:
         offered = sorted({variant.runtime for variant in bundle.manifest.variants})
@@ -74,12 +95,21 @@ def load_model(
             found=offered,
             limit=runtime,
         )
-    chosen: Device = _best_device(runtime) if device == "auto" else device
-    variant = next((one for one in variants if one.precision in SUITED[chosen]), variants[0])
-    model = _open(bundle, variant, chosen, threads)
-    _self_test(model, bundle.golden(), variant)
-    growth_bytes = max(0, memory.resident_bytes() - before_bytes)
-    return LoadedModel(model, variant, chosen, growth_bytes)
+    if precision == "auto" or (runtime == "torchscript" and precision != "int8"):
+        return next((one for one in variants if one.precision in SUITED[device]), variants[0])
+    if matching := [one for one in variants if one.precision == precision]:
+        return matching[0]
+    found = sorted({one.precision for one in variants})
+    raise InvalidBundle(
+        f"{bundle.folder} has no {precision} variant for {runtime}, only {', '.join(found)}",
+        found=found,
+        limit=precision,
+    )
+
+
+def _tolerance(variant: Variant, precision: Arithmetic) -> float:
+    asked = GOLDEN_TOLERANCE[variant.precision if precision == "auto" else precision]
+    return max(asked, GOLDEN_TOLERANCE[variant.precision])
 
 
 def _best_device(runtime: Runtime) -> Device:
@@ -90,19 +120,26 @@ def _best_device(runtime: Runtime) -> Device:
     return "cuda" if cuda_is_offered() else "cpu"
 
 
-def _open(bundle: Bundle, variant: Variant, device: Device, threads: int | None) -> AcousticModel:
-    path = bundle.path_of(variant.file)
+def _open(
+    bundle: Bundle, variant: Variant, device: Device, parallelism: Parallelism, tuning: Tuning
+) -> AcousticModel:
+    path, threads = bundle.path_of(variant.file), parallelism.threads
     if variant.runtime == "torchscript":
         from service.backends.torchscript import TorchScriptModel
 
-        return TorchScriptModel(path, device=device, threads=threads)
+        buckets = length_buckets(bundle.manifest, tuning.batch_samples)
+        return TorchScriptModel(
+            path, device=device, threads=threads, tuning=tuning, buckets=buckets
+        )
     from service.backends.onnx import OnnxModel
 
     vocabulary_size = len(bundle.manifest.vocabulary.tokens)
-    return OnnxModel(path, device=device, threads=threads, vocabulary_size=vocabulary_size)
+    return OnnxModel(
+        path, device=device, threads=threads, vocabulary_size=vocabulary_size, tuning=tuning
+    )
 
 
-def _self_test(model: AcousticModel, golden: Golden, variant: Variant) -> None:
+def _self_test(model: AcousticModel, golden: Golden, variant: Variant, limit: float) -> None:
     lengths = np.array([golden.waveform.size], dtype=np.int64)
     try:
         logits, frame_lengths = model.infer(golden.waveform[np.newaxis], lengths)
@@ -117,10 +154,22 @@ def _self_test(model: AcousticModel, golden: Golden, variant: Variant) -> None:
             limit=expected.shape,
         )
     difference = float(np.abs(found - expected).max())
-    if not difference <= (limit := GOLDEN_TOLERANCE[variant.precision]):
+    if not difference <= limit:
         raise InvalidBundle(
             f"{variant.file} fails its self-test: logits are off by {difference:g}, "
             f"{variant.precision} may be by {limit:g}",
             found=difference,
             limit=limit,
         )
+
+
+def _warm_up(
+    model: AcousticModel, bundle: Bundle, variant: Variant, device: Device, tuning: Tuning
+) -> None:
+    buckets = length_buckets(bundle.manifest, tuning.batch_samples)
+    rows = tuning.batch_size if variant.batch_invariant else 1
+    shapes = warmup_shapes(device, variant.runtime, buckets, tuning.batch_samples, rows)
+    try:
+        warm_up(model, shapes)
+    except InferenceFailed as error:
+        raise InvalidBundle(f"{variant.file} fails its first runs: {error}") from error

@@ -1,10 +1,14 @@
-"""What a backend promises, whatever runs the graph."""
+"""What a backend promises, whatever runs the graph, and how it is asked to use its device."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from service.arrays import FloatArray, IntArray
+from service.bundle import Precision
 
 Device = Literal["cpu", "cuda"]
+Arithmetic = Literal["auto"] | Precision
 
 INPUTS = ("waveforms", "lengths")
 OUTPUTS = ("logits", "frame_lengths")
@@ -14,9 +18,7 @@ class AcousticModel(Protocol):
     """A loaded model: padded waveforms to padded logits."""
 
     def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
-        """Run one batch; blocks, and is called from worker threads.
-
-        There are as many calls at once as `LoadedModel` has sessions.
+        """Run one batch; blocks, and is called from up to `LoadedModel.sessions` threads at once.
 
         Args:
             waveforms: `[batch, samples]`, zero after each row's end.
@@ -26,7 +28,33 @@ class AcousticModel(Protocol):
             logits `[batch, frames, vocab]`, and frame_lengths `[batch]`, valid frames of each row.
 
         Raises:
-            InferenceFailed: the runtime refused or broke; `OutOfMemory` if a smaller batch may do,
-                `DeviceLost` if nothing will do any more.
+            OutOfMemory: the batch does not fit; a smaller one may.
+            DeviceLost: nothing will run any more in this process.
+            InferenceFailed: the runtime refused or broke otherwise.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a model uses its device; the defaults are those of the settings.
+
+    Attributes:
+        batch_samples: ordinary batches have up to this many samples, padding included; what a
+            larger one took is given back after it.
+        batch_size: most rows of an ordinary batch.
+        shortest_samples: shortest utterance; `load_model` takes it from the bundle.
+        precision: of the variant, or of a TorchScript archive's arithmetic; "auto" takes what
+            suits the device, and an archive as it is.
+        gpu_memory_bytes: most that ONNX Runtime's arena may take; None means all.
+        tensorrt_cache: folder for TensorRT's engines; None does not use TensorRT.
+        cuda_graphs: replay TorchScript archives as CUDA graphs, one for each length bucket.
+    """
+
+    batch_samples: int = 30 * 16_000
+    batch_size: int = 16
+    shortest_samples: int = 400
+    precision: Arithmetic = "auto"
+    gpu_memory_bytes: int | None = None
+    tensorrt_cache: Path | None = None
+    cuda_graphs: bool = False

@@ -1,4 +1,8 @@
-"""ONNX Runtime: the primary backend; imported only when a model is loaded."""
+"""ONNX Runtime: the primary backend; imported only when a model is loaded.
+
+One session serves several threads at once: each `run` has its own state, and they share the
+weights. So N inferences at once are N calls, not N sessions.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +13,10 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service.arrays import FloatArray, IntArray
-from service.backends.base import INPUTS, OUTPUTS, Device
-from service.errors import InferenceFailed, InvalidBundle
+from service.backends.base import INPUTS, OUTPUTS, Device, Tuning
+from service.backends.failures import failure_of
+from service.backends.onnx_options import providers, run_options, session_options
+from service.errors import InvalidBundle
 
 _RUNTIME_ERRORS = (
     ort_errors.EPFail,
@@ -25,7 +31,6 @@ _RUNTIME_ERRORS = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
-_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider"]}
 
 
 class OnnxModel:
@@ -34,50 +39,70 @@ class OnnxModel:
     Args:
         path: the graph.
         device: where it runs; CUDA is written from the documentation and not measured.
-        threads: for one operator on CPU; None leaves it to the runtime.
+        threads: for one operator on CPU.
         vocabulary_size: what the last axis of the logits must be.
+        tuning: how it uses the device.
 
     Raises:
         InvalidBundle: it is no graph, not an acoustic model, or cannot run on the device.
     """
 
     def __init__(
-        self, path: Path, *, device: Device, threads: int | None, vocabulary_size: int
+        self,
+        path: Path,
+        *,
+        device: Device,
+        threads: int,
+        vocabulary_size: int,
+        tuning: Tuning = Tuning(),  # noqa: B008  frozen
     ) -> None:
-        if _PROVIDERS[device][0] not in onnxruntime.get_available_providers():
-            raise InvalidBundle(f"this ONNX Runtime cannot run {path.name} on {device}")
+        chosen = providers(device, tuning)
         try:
             self._session = onnxruntime.InferenceSession(
-                path, _options(threads), providers=_PROVIDERS[device]
+                path, session_options(threads, device), providers=chosen
             )
         except _RUNTIME_ERRORS as error:
             raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
-        if _PROVIDERS[device][0] not in self._session.get_providers():
-            raise InvalidBundle(f"{device} is offered but does not start; choose the device cpu")
+        # Where a provider cannot start, ONNX Runtime goes on without it.
+        if absent := {name for name, _ in chosen} - set(self._session.get_providers()):
+            raise InvalidBundle(
+                f"{', '.join(sorted(absent))} is offered but does not start; choose the device cpu"
+            )
         _check(path, self._session, vocabulary_size)
+        self._device = device
+        self._batch_samples = tuning.batch_samples
 
     def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
         """Run one batch; see `AcousticModel`."""
+        give_back = waveforms.size > self._batch_samples
+        # A binding would hold its inputs in the arena until after the arena has shrunk.
+        run = self._run if self._device == "cpu" or give_back else self._run_bound
+        options = run_options(self._device, give_back=give_back)
+        inputs = dict(zip(INPUTS, (waveforms, lengths), strict=True))
         try:
-            logits, frame_lengths = self._session.run(
-                OUTPUTS, dict(zip(INPUTS, (waveforms, lengths), strict=True))
-            )
-        except _RUNTIME_ERRORS as error:
-            raise InferenceFailed(f"ONNX Runtime failed: {error}") from error
+            logits, frame_lengths = run(inputs, options)
+        # ONNX Runtime's own, and what its Python layer makes of C++ exceptions.
+        except (*_RUNTIME_ERRORS, MemoryError, RuntimeError) as error:
+            raise failure_of(error, "ONNX Runtime") from error
         return logits.astype(np.float32, copy=False), frame_lengths.astype(np.int64, copy=False)
+
+    def _run(self, inputs: dict[str, Any], options: Any) -> Any:  # noqa: ANN401
+        return self._session.run(OUTPUTS, inputs, options)
+
+    def _run_bound(self, inputs: dict[str, Any], options: Any) -> Any:  # noqa: ANN401
+        """Copy each input once, to where the graph reads it, and each output once, to the host."""
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        for name in OUTPUTS:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding, options)
+        return binding.copy_outputs_to_cpu()
 
 
 def cuda_is_offered() -> bool:
     """Whether the installed package can use CUDA at all."""
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-
-
-def _options(threads: int | None) -> Any:  # noqa: ANN401
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.enable_mem_pattern = False  # patterns are kept per shape, and lengths never repeat
-    options.log_severity_level = 3
-    return options
 
 
 def _check(path: Path, session: Any, vocabulary_size: int) -> None:  # noqa: ANN401

@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from service.arrays import FloatArray
-from service.backends import load_model
+from service.backends import Tuning, load_model
+from service.backends.parallelism import usable_cores
 from service.bundle import Bundle, Variant, load_bundle, sha256_of
 from service.errors import InferenceFailed, InvalidBundle
 
@@ -194,7 +195,7 @@ def test_an_absent_device_is_said_so(tmp_path: Path) -> None:
         pytest.skip("this ONNX Runtime can use CUDA")
     saved(tmp_path, graph())
     bundle = bundle_of(tmp_path)
-    with pytest.raises(InvalidBundle, match=r"cannot run model\.onnx on cuda"):
+    with pytest.raises(InvalidBundle, match="cannot run models on cuda"):
         load_model(bundle, device="cuda")
     assert load_model(bundle, device="auto").device == "cpu"
 
@@ -260,6 +261,52 @@ def test_a_foreign_archive_is_refused(tmp_path: Path, kind: str, message: str) -
     archive(tmp_path, kind)
     with pytest.raises(InvalidBundle, match=message):
         load_model(bundle_of(tmp_path, TORCHSCRIPT), device="cpu", runtime="torchscript")
+
+
+def test_precision_chooses_the_variant(tmp_path: Path) -> None:
+    for file in ("half.onnx", "full.onnx"):
+        saved(tmp_path, graph(), file)
+    variants = onnx_variant("full.onnx"), onnx_variant("half.onnx", "float16")
+    bundle = bundle_of(tmp_path, *variants)
+    half = load_model(bundle, device="cpu", tuning=Tuning(precision="float16"))
+    assert half.variant.file == "half.onnx"
+    with pytest.raises(InvalidBundle, match="no int8 variant") as refused:
+        load_model(bundle, device="cpu", tuning=Tuning(precision="int8"))
+    assert refused.value.found == ["float16", "float32"]
+
+
+def test_an_archive_computes_in_the_precision_asked_for(tmp_path: Path) -> None:
+    archive(tmp_path, "tiny")
+    bundle = bundle_of(tmp_path, TORCHSCRIPT)
+    tuning = Tuning(precision="bfloat16")
+    loaded = load_model(bundle, device="cpu", threads=1, runtime="torchscript", tuning=tuning)
+    exact = np.full((1, 4), 0.1, np.float32)
+    logits, _ = loaded.model.infer(exact, np.array([4]))
+    difference = np.abs(logits - exact[:, :, np.newaxis] * WEIGHTS).max()
+    assert 1e-5 < difference < 1e-2  # rounded, as bfloat16 rounds
+    assert logits.dtype == np.float32
+    with pytest.raises(InvalidBundle, match="no int8 variant"):
+        load_model(bundle, device="cpu", runtime="torchscript", tuning=Tuning(precision="int8"))
+
+
+def test_sessions_and_threads_share_the_cores(tmp_path: Path) -> None:
+    saved(tmp_path, graph())
+    bundle = bundle_of(tmp_path)
+    assert load_model(bundle, device="cpu", threads=1, sessions=3).sessions == 3
+    assert load_model(bundle, device="cpu", threads=1).sessions == usable_cores()
+
+
+def test_first_runs_that_fail_fail_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, graph())
+
+    def fail(*_: object) -> None:
+        raise InferenceFailed("a kernel is missing")
+
+    monkeypatch.setattr("service.backends.warm_up", fail)
+    with pytest.raises(InvalidBundle, match="fails its first runs: a kernel is missing"):
+        load_model(bundle_of(tmp_path), device="cpu")
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
