@@ -2,6 +2,9 @@
 
 import json
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.backends import load_model
+from service.backends.parallelism import usable_cores
 from service.bundle import load_bundle
 from service.config import PACKAGED_BUNDLE, Settings
 from service.packing import BatchBudget, Line, Pending, choose_batch, pad_waveforms
@@ -22,10 +26,7 @@ UTTERANCES = 56
 @pytest.mark.parametrize("threads", [1, 2])
 def test_batches_against_single_utterances(threads):
     model = load_model(load_bundle(PACKAGED_BUNDLE), device="cpu", threads=threads).model
-    rows = (SPEECH / "manifest.jsonl").read_text().splitlines()
-    clips = [decode_audio(SPEECH / json.loads(row)["audio"]) for row in rows]
-    waveforms = clips * (UTTERANCES // len(clips))
-    random.Random(0).shuffle(waveforms)
+    waveforms = _waveforms()
     audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
 
     def run(groups):
@@ -40,6 +41,60 @@ def test_batches_against_single_utterances(threads):
         f"batched, {audio_s / np.median(pairs.second_s):.0f}x one by one"
     )
     assert pairs.ratio > 0.5
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("competing", [False, True])
+def test_inferences_at_once_against_threads_of_one(competing):
+    """What `service.backends.parallelism` builds on; a busy Python thread stands for decoding."""
+    bundle, cores = load_bundle(PACKAGED_BUNDLE), usable_cores()
+    single = load_model(bundle, device="cpu", threads=1).model
+    threaded = load_model(bundle, device="cpu", threads=cores).model
+    waveforms = _waveforms()
+    batches = [pad_waveforms(group) for group in _packed(waveforms)]
+    audio_s = sum(map(len, waveforms)) / SAMPLE_RATE_HZ
+
+    def run(model, at_once):
+        with ThreadPoolExecutor(at_once) as threads:
+            list(threads.map(lambda batch: model.infer(*batch), batches))
+
+    with _busy_thread() if competing else nullcontext():
+        pairs = time_pairs(lambda: run(single, cores), lambda: run(threaded, 1), pairs=11)
+        alone = time_pairs(
+            lambda: single.infer(*batches[0]), lambda: threaded.infer(*batches[0]), pairs=11
+        )
+    print(
+        f"\n{cores} at once x 1 thread against 1 x {cores} threads"
+        f"{', beside a busy thread' if competing else ''}: {pairs}; "
+        f"{audio_s / np.median(pairs.first_s):.0f}x and "
+        f"{audio_s / np.median(pairs.second_s):.0f}x real time; one batch alone: {alone}"
+    )
+    assert pairs.ratio > 0.5
+
+
+@contextmanager
+def _busy_thread():
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _waveforms():
+    rows = (SPEECH / "manifest.jsonl").read_text().splitlines()
+    clips = [decode_audio(SPEECH / json.loads(row)["audio"]) for row in rows]
+    waveforms = clips * (UTTERANCES // len(clips))
+    random.Random(0).shuffle(waveforms)
+    return waveforms
 
 
 def _packed(waveforms):
