@@ -125,7 +125,9 @@ def guarded(label: Row, measure: Callable[[], Row]) -> Row:
 
 def parity(plan: Plan) -> Iterator[Row]:
     """Logits and texts on real speech against CPU float32, and in a batch against alone."""
-    names = [json.loads(row)["audio"] for row in (SPEECH / "manifest.jsonl").open()]
+    names = [
+        json.loads(row)["audio"] for row in (SPEECH / "manifest.jsonl").read_text().splitlines()
+    ]
     clips = [decode_audio(SPEECH / name) for name in names[:SPEECH_CLIPS]]
     bundle = load_bundle(PACKAGED_BUNDLE)
     reference = load_model(bundle, device="cpu").model
