@@ -123,7 +123,7 @@ def _check(
     bundle = load_bundle(folder)
     parities = {}
     for runtime in runtimes:
-        loaded = load_model(bundle, device="cpu", runtime=runtime)
+        loaded = load_model(bundle, device="cpu", sessions=1, runtime=runtime)
         parities[runtime] = measure_parity(model, loaded.model, clips)
         require_parity(FILES[runtime], parities[runtime])
     return parities

@@ -138,7 +138,7 @@ def open_recogniser(folder: Path, *, base: str | None = None) -> Recogniser:
         bundle = load_bundle(folder)
         manifest = bundle.manifest
         return Recogniser(
-            model=load_model(bundle, device="cpu").model,
+            model=load_model(bundle, device="cpu", sessions=1).model,
             vocabulary=manifest.vocabulary,
             text_normalisation=manifest.text_normalisation,
             samples_per_frame=manifest.samples_per_frame,
