@@ -1,10 +1,11 @@
 """How many inferences run at once, and with how many threads each.
 
 Cores can make one inference faster or run several at once. Threads of one inference wait for each
-other at every operator: on 2 cores, two inferences of one thread give 15 % more than one of two
-(`make bench`, the shipped bundle), while a request that is alone takes up to twice as long. Many
-inferences at once multiply working memory, and leave a long file to few threads. So on few cores
-there is one thread for each, and on many both grow alike: the square root of the cores.
+other at every operator: on 2 cores, two inferences of one thread gave a tenth more than one of two,
+idle or beside a busy thread, while a request that was alone took 1.2 times as long (the shipped
+bundle; `make bench` measures it anew). Many inferences at once multiply working memory, and leave a
+long file to few threads. So on few cores each has its own inference, and on many both grow alike,
+to the square root of the cores; more than 2 cores were not measured.
 """
 
 import math

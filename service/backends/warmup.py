@@ -1,10 +1,10 @@
 """First runs of a model, before anyone waits for them.
 
-What they buy differs. ONNX Runtime on CPU: nothing, a new length costs what the second of its kind
-does, and the self-test has touched the weights. TorchScript: its executor profiles the first run
-and compiles in the second, whatever their lengths. CUDA: libraries load, and cuDNN's heuristic is
-asked once for each new shape; so every length bucket is run, alone and in its largest batch, which
-also shows whether the largest batches fit (not measured).
+What they buy differs. ONNX Runtime on CPU: next to nothing, the longest input so far costs a sixth
+more once, and the self-test has touched the weights. TorchScript: its executor profiles the first
+run and compiles in the second, whatever their lengths. CUDA: libraries load, and cuDNN's heuristic
+is asked once for each new shape; so every length bucket is run, alone and in its largest batch,
+which also shows whether the largest batches fit (not measured).
 """
 
 import logging
