@@ -3,9 +3,9 @@
 Cores can make one inference faster or run several at once. Threads of one inference wait for each
 other at every operator: on 2 cores, two inferences of one thread gave 4 % more than one of two, and
 20 % more beside a busy thread, while a batch that was alone took 1.7 times as long, and 1.1 times
-beside a busy thread (`make bench`, the shipped bundle). Many inferences at once multiply working memory, and leave a
-long file to few threads. So on few cores each has its own inference, and on many both grow alike,
-to the square root of the cores; more than 2 cores were not measured.
+beside a busy thread (`make bench`, the shipped bundle). Many inferences at once multiply working
+memory, and leave a long file to few threads. So on few cores each has its own inference, and on
+many both grow alike, to the square root of the cores; more than 2 cores were not measured.
 """
 
 import math
