@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,11 @@ def folder(tmp_path_factory):
 
 def files_in(folder, process_id):
     """Files that a process holds open in a folder, unnamed ones too."""
-    links = Path(f"/proc/{process_id}/fd").iterdir()
-    return [target for link in links if (target := os.readlink(link)).startswith(str(folder))]
+    targets = []
+    for link in Path(f"/proc/{process_id}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            targets.append(os.readlink(link))
+    return [target for target in targets if target.startswith(str(folder))]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
