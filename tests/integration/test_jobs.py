@@ -4,6 +4,7 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from threading import Event
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from audio_files import wav
 from tiny_bundle import make_bundle, speak
 
 from service.app import create_app
+from service.batcher import Lane
 from service.config import Settings
 from service.jobs import jobs as jobs_module
 from service.jobs import runner as runner_module
@@ -165,18 +167,27 @@ async def test_a_running_job_is_cancelled(client, stuck, tmp_path, monkeypatch):
 
 
 async def test_segments_of_a_cancelled_job_leave_the_queue(client, monkeypatch):
-    batcher = client.service._batcher
-    monkeypatch.setattr(batcher, "_next_batch", asyncio.Event().wait)
-    batcher._loop_task.cancel()
-    await asyncio.wait({batcher._loop_task})
-    await batcher.start()
-    location = await posted(client)
-    async with asyncio.timeout(PATIENCE_S):
-        while not batcher._room.pending():  # noqa: ASYNC110 (a queue without an event)
-            await asyncio.sleep(0.001)
-    assert (await client.delete(location)).status_code == 204
-    assert batcher._room.pending() == []
-    batcher._loop_task.cancel()
+    model, batcher = client.service.loaded.model, client.service._batcher
+    infer, gate, entered = model.infer, Event(), Event()
+
+    def held(waveforms, lengths):
+        entered.set()
+        assert gate.wait(PATIENCE_S)
+        return infer(waveforms, lengths)
+
+    monkeypatch.setattr(model, "infer", held)
+    running = asyncio.create_task(batcher.submit(speak(TEXT)))
+    try:
+        assert await asyncio.to_thread(entered.wait, PATIENCE_S)
+        location = await posted(client)
+        async with asyncio.timeout(PATIENCE_S):
+            while not batcher.ahead_s(Lane.BULK):  # noqa: ASYNC110 (a queue without an event)
+                await asyncio.sleep(0.001)
+        assert (await client.delete(location)).status_code == 204
+        assert batcher.ahead_s(Lane.BULK) == 0
+    finally:
+        gate.set()
+    await running
 
 
 async def test_an_unknown_job_is_told(client):
