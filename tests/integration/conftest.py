@@ -24,6 +24,6 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A process that serves the packaged bundle."""
-    with serving(PACKAGED_BUNDLE) as client:
+    """A process that serves the packaged bundle, in larger batches than a CPU is given."""
+    with serving(PACKAGED_BUNDLE, STT_SESSIONS="1", STT_MAX_BATCH_S="30") as client:
         yield Server(client)

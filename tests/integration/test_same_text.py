@@ -93,7 +93,8 @@ def test_concurrent_posts_get_the_texts_of_lonely_ones(server, files):
 
 
 async def test_the_transcriber_gives_each_file_the_text_it_has_alone(files):
-    service = Service(Settings(bundle=PACKAGED_BUNDLE, device="cpu"))
+    large_batches = Settings(bundle=PACKAGED_BUNDLE, device="cpu", sessions=1, max_batch_s=30)
+    service = Service(large_batches)
     await service.start()
 
     async def transcribe(name):

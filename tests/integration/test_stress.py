@@ -120,6 +120,7 @@ async def test_everyone_gets_one_outcome_and_nothing_is_left_over(
     seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # the planned failures would fill pages
+    before = set(threading.enumerate())
     stress = Stress(seed)
     async with asyncio.timeout(PATIENCE_S):
         await stress.batcher.start()
@@ -129,7 +130,7 @@ async def test_everyone_gets_one_outcome_and_nothing_is_left_over(
         assert await stress.ask("answered") == "answered"
         await stress.batcher.drain()
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name.startswith("stt-inference"):
             thread.join(PATIENCE_S)
             assert not thread.is_alive()
