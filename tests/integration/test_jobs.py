@@ -41,6 +41,7 @@ def settings(folder, tmp_path):
         bundle=folder,
         device="cpu",
         threads=1,
+        sessions=1,  # so that one inference can hold up all
         jobs_dir=tmp_path / "jobs",
         max_upload_bytes=MAX_UPLOAD_BYTES,
         max_jobs=3,
