@@ -40,6 +40,9 @@ def files_in(folder, process_id):
 def test_nothing_stays_on_disk_of_a_client_that_vanishes(folder, tmp_path):
     with process(folder, TMPDIR=str(tmp_path)) as server, connected(server) as client:
         wait_for_readiness(client, 200)
+        client.post(
+            "/transcribe", files={"file": bytes(2 * SPOOL_BYTES)}
+        )  # tempfile tries the folder
         at_first = os.listdir(tmp_path)
         address = (client.base_url.host, client.base_url.port)
         with socket.create_connection(address, timeout=PATIENCE_S) as connection:

@@ -1,0 +1,73 @@
+"""Make a corpus of acted game dialogue, Czech or Dutch, from two Debian packages.
+
+    apt-get download fillets-ng-data fillets-ng-data-cs
+    for package in fillets-ng-data*.deb; do dpkg -x "$package" data/fillets; done
+    python -m model_export.corpora.fillets data/fillets --language cs
+
+writes data/fillets/cs.jsonl with the splits train, dev and test. Some 90 minutes by 26 characters
+(cs) or 2 (nl), two of whom say most; 22 to 44 kHz; GPL-2. A sentence stands in one split only,
+whoever says it.
+"""
+
+import argparse
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from model_export.corpora.rows import Row, summarise, write_manifest
+
+GAME = Path("usr/share/games/fillets-ng")
+LINE = re.compile(
+    r'dialogId\("(?P<name>[^"]+)",\s*"font_(?P<speaker>[^"]*)",\s*"(?:[^"\\]|\\.)*"\)\s*'
+    r'dialogStr\("(?P<text>(?:[^"\\]|\\.)*)"\)'
+)
+ESCAPED = re.compile(r"\\(.)")
+SLOWEST_CHARACTERS_PER_S = 3.0  # below, the recording holds more than its text
+TEST_PERCENT, DEV_PERCENT = 20, 10
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the manifest."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("packages", type=Path, help="folder of the unpacked packages")
+    parser.add_argument("--language", default="cs", choices=("cs", "nl"))
+    options = parser.parse_args(arguments)
+    rows = list(read_dialogues(options.packages, options.language))
+    if not rows:
+        parser.error(f"{options.packages / GAME} holds no dialogue in {options.language}")
+    manifest = options.packages / f"{options.language}.jsonl"
+    write_manifest(manifest, rows)
+    print(f"{manifest}: {summarise(rows)}")
+
+
+def read_dialogues(packages: Path, language: str) -> Iterator[Row]:
+    """Every spoken line with a recording, level by level."""
+    for script in sorted((packages / GAME / "script").glob(f"*/dialogs_{language}.lua")):
+        recordings = packages / GAME / "sound" / script.parent.name / language
+        for line in LINE.finditer(script.read_text(encoding="utf-8")):
+            recording = recordings / f"{line['name']}.ogg"
+            text = " ".join(ESCAPED.sub(r"\1", line["text"]).split())
+            if not text or not recording.is_file():
+                continue
+            seconds = round(soundfile.info(recording).duration, 3)
+            if len(text) >= SLOWEST_CHARACTERS_PER_S * seconds:
+                audio = recording.relative_to(packages).as_posix()
+                yield Row(audio, text, seconds, line["speaker"], split_of(text))
+
+
+def split_of(text: str) -> str:
+    """train, dev or test, by a hash of the letters alone, so that it never changes."""
+    letters = "".join(filter(str.isalpha, text.lower()))
+    percent = int.from_bytes(hashlib.sha256(letters.encode()).digest()[:8]) % 100
+    if percent < TEST_PERCENT:
+        return "test"
+    return "dev" if percent < TEST_PERCENT + DEV_PERCENT else "train"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Rows of a manifest, and what they amount to."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One utterance.
+
+    Attributes:
+        audio: path relative to the manifest.
+        text: as the source writes it.
+        seconds: duration.
+        speaker: name inside the corpus.
+        split: train, dev or test.
+    """
+
+    audio: str
+    text: str
+    seconds: float
+    speaker: str
+    split: str
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as JSONL."""
+    lines = (json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def summarise(rows: Sequence[Row]) -> str:
+    """Number of rows and speakers, and minutes of each split."""
+    minutes: defaultdict[str, float] = defaultdict(float)
+    for row in rows:
+        minutes[row.split] += row.seconds / 60
+    parts = ", ".join(f"{split} {minutes[split]:.0f} min" for split in sorted(minutes))
+    return f"{len(rows)} rows, {len({row.speaker for row in rows})} speakers; {parts}"
