@@ -3,33 +3,20 @@
     waveforms -> stem -> layers[0 .. n) -> final norm -> head -> logits
 
 transformers' own layers are kept; this walk around them passes valid lengths instead of a square
-mask, and can stop or start between two layers, which is what a feature cache needs.
+mask, and can stop or start between two layers, which is what a feature cache needs. What the layers
+of an architecture need beside hidden frames is said by its `LayerKind`.
 
 Shapes: B batch, S samples, T frames, D width, V vocabulary.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from torch import Tensor, nn
 
+from model_export.layer_calls import LayerKind, MixerInPlace
 from model_export.log_mel import valid_frames
 from service.bundle import LayerMixing
-
-
-@dataclass(frozen=True)
-class LayerNames:
-    """Attributes of one encoder layer, which differ between families.
-
-    Attributes:
-        attention: self-attention, or what replaced it.
-        attention_norm: the LayerNorm before (or after) it.
-        feed_forward: the layer's other learnable parts.
-    """
-
-    attention: str
-    attention_norm: str
-    feed_forward: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,55 +36,54 @@ class FrontEndFacts:
     convention: str
 
 
-class MixerInPlace(nn.Module):
-    """Lets a mixing block stand where transformers calls self-attention.
+class Stem(Protocol):
+    """What stands below the layers; an `nn.Module`."""
 
-    Args:
-        mixer: a block called with (frames `[B, T, D]`, valid mask `[B, T]`).
-    """
+    @property
+    def front_end(self) -> FrontEndFacts:
+        """Facts for the bundle."""
+        ...
 
-    def __init__(self, mixer: nn.Module) -> None:
-        super().__init__()
-        self.mixer = mixer
-
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor) -> tuple[Tensor, None]:
-        """Mix; the mask is the valid mask, and there are no attention weights to return."""
-        return self.mixer(hidden_states, attention_mask), None
+    def __call__(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed waveforms `[B, S]` of lengths `[B]`: hidden `[B, T, D]`, frame lengths `[B]`."""
+        ...
 
 
 class CtcModel(nn.Module):
     """Encoder and CTC head.
 
     Args:
-        stem: (waveforms `[B, S]`, lengths `[B]`) to (hidden `[B, T, D]`, frame lengths `[B]`).
+        stem: gives the first layer its frames.
         layers: transformers' encoder layers, lowest first.
-        layer_names: attributes of a layer.
+        layer_kind: what a layer consists of, and how it is called.
+        positions: hidden `[B, T, D]` to what the attention of all layers shares, if anything.
         final_norm: applied after the last layer.
         head: `nn.Linear(D, V)`.
-        front_end: facts for the bundle.
 
     Attributes:
         mixing: how each layer mixes frames; kept by surgery.
+        front_end: facts for the bundle.
     """
 
     def __init__(
         self,
         *,
-        stem: nn.Module,
+        stem: Stem,
         layers: nn.ModuleList,
-        layer_names: LayerNames,
+        layer_kind: LayerKind,
+        positions: nn.Module | None,
         final_norm: nn.Module,
         head: nn.Linear,
-        front_end: FrontEndFacts,
     ) -> None:
         super().__init__()
         self.stem = stem
         self.layers = layers
-        self.layer_names = layer_names
+        self.layer_kind = layer_kind
+        self.positions = positions
         self.mixing = [LayerMixing(mixer="attention") for _ in layers]
         self.final_norm = final_norm
         self.head = head
-        self.front_end = front_end
+        self.front_end = stem.front_end
 
     @property
     def width(self) -> int:
@@ -106,17 +92,21 @@ class CtcModel(nn.Module):
 
     def attention_of(self, layer_index: int) -> nn.Module:
         """Whatever mixes the frames of a layer."""
-        module: nn.Module = getattr(self.layers[layer_index], self.layer_names.attention)
+        module: nn.Module = getattr(self.layers[layer_index], self.layer_kind.attention)
         return module
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode, but keep what is wholly frozen in evaluation mode.
+        """Set the mode, but keep what is wholly frozen in evaluation mode, and batch norms always.
 
-        Its dropout would make noise of what a cache holds as a constant.
+        Its dropout would make noise of what a cache holds as a constant. A batch norm's statistics
+        are those of the base: no checkpoint holds them, and padding would move them.
         """
         super().train(mode)
-        for part in (self.stem, *self.layers):
+        for part in (self.get_submodule("stem"), *self.layers):
             if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm1d):
                 part.eval()
         return self
 
@@ -146,10 +136,15 @@ class CtcModel(nn.Module):
 
     def _run(self, hidden: Tensor, frame_lengths: Tensor, indices: range) -> Tensor:
         valid_mask = valid_frames(frame_lengths, hidden.shape[1])
-        # Attention broadcasts this over queries, so no T x T mask is built.
-        key_mask = valid_mask[:, None, None, :]
+        positions = self._positions_for(hidden, indices)
         for index in indices:
-            replaced = isinstance(self.attention_of(index), MixerInPlace)
-            mask = valid_mask if replaced else key_mask
-            hidden = self.layers[index](hidden, attention_mask=mask)
+            hidden = self.layer_kind.call(self.layers[index], hidden, valid_mask, positions)
         return hidden
+
+    def _positions_for(self, hidden: Tensor, indices: range) -> Tensor | None:
+        """What attention shares, unless none is left: mixers never pay for a T x T tensor."""
+        attends = any(not isinstance(self.attention_of(index), MixerInPlace) for index in indices)
+        if self.positions is None or not attends:
+            return None
+        positions: Tensor = self.positions(hidden)
+        return positions

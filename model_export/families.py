@@ -1,11 +1,13 @@
-"""Encoder families: where attention and its norm sit, and how a base becomes a `CtcModel`.
+"""Encoder families: what their encoders consist of, and how a base becomes a `CtcModel`.
 
 What differs between families is the table `FAMILIES`; everything else treats them alike.
 """
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,30 @@ from huggingface_hub.errors import (
 )
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, PreTrainedModel, Wav2Vec2Model
+from transformers import (
+    AutoConfig,
+    Data2VecAudioModel,
+    HubertModel,
+    PreTrainedModel,
+    Wav2Vec2ConformerModel,
+    Wav2Vec2Model,
+    WavLMModel,
+)
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils import logging
 
-from model_export import whisper_encoder
-from model_export.ctc_model import CtcModel, FrontEndFacts, LayerNames
+from model_export.attention_positions import conformer_positions, no_positions
+from model_export.ctc_model import CtcModel, Stem
 from model_export.errors import BaseUnavailable
+from model_export.layer_calls import (
+    LayerKind,
+    call_causal_conformer,
+    call_conformer,
+    call_transformer,
+    call_wavlm,
+)
 from model_export.wav2vec2_encoder import Wav2Vec2Stem
+from model_export.wavlm_attention import take_over_attention
 from model_export.whisper_encoder import WhisperStem
 
 CONFIG_FILE = "config.json"
@@ -32,11 +50,35 @@ PREPROCESSOR_FILE = "preprocessor_config.json"
 WEIGHT_PATTERNS = (CONFIG_FILE, PREPROCESSOR_FILE, "*.safetensors", "*.safetensors.index.json")
 # Masks inputs in pretraining; released fine-tuned models lack it, and nothing here calls it.
 UNUSED_WEIGHTS = {"masked_spec_embed"}
-WHISPER_LAYER = LayerNames("self_attn", "self_attn_layer_norm", ("fc1", "fc2", "final_layer_norm"))
-WAV2VEC2_LAYER = LayerNames("attention", "layer_norm", ("feed_forward", "final_layer_norm"))
+
+Encoder = Any  # of transformers, which is not typed
+Preprocessor = Mapping[str, Any]
 
 
-Builder = Callable[[Path, int], CtcModel]
+@dataclass(frozen=True)
+class Family:
+    """How encoders of an architecture become a `CtcModel`.
+
+    What an encoder has above its last layer, such as an adapter that shortens the frames, belongs
+    to the task it was made for and is left away.
+
+    Attributes:
+        encoder: transformers' class.
+        stem: (encoder, what its preprocessor's file says) to the part below the layers.
+        layer: what a layer consists of, and how it is called.
+        layers: where they sit in the encoder.
+        final_norm: encoder to the norm after the last layer.
+        positions: encoder to what the attention of all layers shares.
+        renamed: patterns of weights that other classes save under another name.
+    """
+
+    encoder: type[PreTrainedModel]
+    stem: Callable[[Encoder, Preprocessor], Stem]
+    layer: LayerKind
+    layers: str = "encoder.layers"
+    final_norm: Callable[[Encoder], nn.Module] = attrgetter("encoder.layer_norm")
+    positions: Callable[[Encoder], nn.Module | None] = no_positions
+    renamed: dict[str, str] | None = None
 
 
 def resolve_base(base: str) -> Path:
@@ -58,8 +100,8 @@ def resolve_base(base: str) -> Path:
         ) from error
 
 
-def builder_of(folder: Path) -> Builder:
-    """Look up who builds a base of this architecture.
+def family_of(folder: Path) -> Family:
+    """Look up the family of a base.
 
     Raises:
         BaseUnavailable: the configuration is damaged, or its architecture not in the table.
@@ -73,7 +115,23 @@ def builder_of(folder: Path) -> Builder:
 
 def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
     """Load a base in float32 under a fresh CTC head, in evaluation mode."""
-    return builder_of(folder)(folder, vocabulary_size).eval()
+    family = family_of(folder)
+    encoder = _load(family.encoder, folder, family.renamed)
+    model = CtcModel(
+        stem=family.stem(encoder, _preprocessor(folder)),
+        layers=encoder.get_submodule(family.layers),
+        layer_kind=family.layer,
+        positions=family.positions(encoder),
+        final_norm=family.final_norm(encoder),
+        head=nn.Linear(encoder.config.hidden_size, vocabulary_size),
+    )
+    return model.eval()
+
+
+def _preprocessor(folder: Path) -> Preprocessor:
+    path = folder / PREPROCESSOR_FILE
+    stated: Preprocessor = json.loads(path.read_text()) if path.is_file() else {}
+    return stated
 
 
 def layer_count_of(folder: Path) -> int:
@@ -87,43 +145,6 @@ def _config(folder: Path) -> Any:  # noqa: ANN401  each architecture has its own
         return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise BaseUnavailable(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
-
-
-def _build_whisper(folder: Path, vocabulary_size: int) -> CtcModel:
-    encoder = _load(WhisperEncoder, folder, {r"^(model\.)?encoder\.": ""})
-    stem = WhisperStem(encoder)
-    return CtcModel(
-        stem=stem,
-        layers=encoder.layers,
-        layer_names=WHISPER_LAYER,
-        final_norm=encoder.layer_norm,
-        head=nn.Linear(encoder.config.d_model, vocabulary_size),
-        front_end=FrontEndFacts(
-            samples_per_frame=whisper_encoder.SAMPLES_PER_FRAME,
-            receptive_field_samples=whisper_encoder.RECEPTIVE_FIELD_SAMPLES,
-            longest_pass_s=stem.longest_pass_s,
-            convention=whisper_encoder.CONVENTION,
-        ),
-    )
-
-
-def _build_wav2vec2(folder: Path, vocabulary_size: int) -> CtcModel:
-    encoder = _load(Wav2Vec2Model, folder, None)
-    stem = Wav2Vec2Stem(encoder, normalise_waveform=_wants_normalised(folder))
-    stable = encoder.config.do_stable_layer_norm
-    return CtcModel(
-        stem=stem,
-        layers=encoder.encoder.layers,
-        layer_names=WAV2VEC2_LAYER,
-        final_norm=encoder.encoder.layer_norm if stable else nn.Identity(),
-        head=nn.Linear(encoder.config.hidden_size, vocabulary_size),
-        front_end=FrontEndFacts(
-            samples_per_frame=stem.features.samples_per_frame,
-            receptive_field_samples=stem.features.receptive_field_samples,
-            longest_pass_s=None,
-            convention=stem.convention,
-        ),
-    )
 
 
 def _load(kind: type[PreTrainedModel], folder: Path, renamed: dict[str, str] | None) -> Any:  # noqa: ANN401  transformers is not typed
@@ -156,11 +177,81 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _wants_normalised(folder: Path) -> bool:
+def _whisper_stem(encoder: Encoder, _: Preprocessor) -> Stem:
+    return WhisperStem(encoder)
+
+
+def _transformer_stem(encoder: Encoder, preprocessor: Preprocessor) -> Stem:
+    """The post-norm variant normalises before its layers, the stable one after them."""
+    return Wav2Vec2Stem(
+        encoder,
+        normalise_waveform=_wants_normalised(preprocessor),
+        positions=encoder.encoder.pos_conv_embed,
+        input_norm=nn.Identity() if _is_stable(encoder) else encoder.encoder.layer_norm,
+    )
+
+
+def _conformer_stem(encoder: Encoder, preprocessor: Preprocessor) -> Stem:
+    """A conformer of transformers holds convolutional positions too, but never uses them."""
+    return Wav2Vec2Stem(
+        encoder,
+        normalise_waveform=_wants_normalised(preprocessor),
+        positions=None,
+        input_norm=nn.Identity(),
+    )
+
+
+def _norm_if_stable(encoder: Encoder) -> nn.Module:
+    norm: nn.Module = encoder.encoder.layer_norm if _is_stable(encoder) else nn.Identity()
+    return norm
+
+
+def _no_norm(_: Encoder) -> nn.Module:
+    return nn.Identity()
+
+
+def _is_stable(encoder: Encoder) -> bool:
+    """Where the norms stand; data2vec has no choice."""
+    return bool(getattr(encoder.config, "do_stable_layer_norm", False))
+
+
+def _wants_normalised(preprocessor: Preprocessor) -> bool:
     """What the base says, or else what transformers' feature extractor does by default."""
-    path = folder / PREPROCESSOR_FILE
-    stated = json.loads(path.read_text()) if path.is_file() else {}
-    return bool(stated.get("do_normalize", True))
+    return bool(preprocessor.get("do_normalize", True))
 
 
-FAMILIES: dict[str, Builder] = {"whisper": _build_whisper, "wav2vec2": _build_wav2vec2}
+WHISPER_LAYER = LayerKind(
+    call_transformer, "self_attn", "self_attn_layer_norm", ("fc1", "fc2", "final_layer_norm")
+)
+TRANSFORMER_LAYER = LayerKind(
+    call_transformer, "attention", "layer_norm", ("feed_forward", "final_layer_norm")
+)
+WAVLM_LAYER = replace(TRANSFORMER_LAYER, call=call_wavlm, attention_outputs=3)
+CONFORMER_LAYER = LayerKind(
+    call_conformer,
+    "self_attn",
+    "self_attn_layer_norm",
+    ("ffn1_layer_norm", "ffn1", "ffn2_layer_norm", "ffn2", "final_layer_norm"),
+)
+CAUSAL_CONFORMER_LAYER = replace(CONFORMER_LAYER, call=call_causal_conformer)
+
+WAV2VEC2 = Family(Wav2Vec2Model, _transformer_stem, TRANSFORMER_LAYER, final_norm=_norm_if_stable)
+FAMILIES: dict[str, Family] = {
+    "wav2vec2": WAV2VEC2,
+    "hubert": replace(WAV2VEC2, encoder=HubertModel),
+    "wavlm": replace(
+        WAV2VEC2, encoder=WavLMModel, layer=WAVLM_LAYER, positions=take_over_attention
+    ),
+    "data2vec-audio": replace(WAV2VEC2, encoder=Data2VecAudioModel),
+    "wav2vec2-conformer": Family(
+        Wav2Vec2ConformerModel, _conformer_stem, CONFORMER_LAYER, positions=conformer_positions
+    ),
+    "whisper": Family(
+        WhisperEncoder,
+        _whisper_stem,
+        WHISPER_LAYER,
+        layers="layers",
+        final_norm=attrgetter("layer_norm"),
+        renamed={r"^(model\.)?encoder\.": ""},
+    ),
+}

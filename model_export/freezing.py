@@ -22,12 +22,13 @@ def trainable_names(
     """Names of the parameters that learn.
 
     The mixers of `layers` with their LayerNorm, and the head; `also_train` widens this to the
-    same layers' feed-forward parts, or to the norm after the last layer.
+    same layers' feed-forward parts with their norms (both of a conformer's, but not its
+    convolution), or to the norm after the last layer.
     """
-    names = model.layer_names
-    parts = [names.attention, names.attention_norm]
+    kind = model.layer_kind
+    parts = [kind.attention, kind.attention_norm]
     if "feed-forward" in also_train:
-        parts += names.feed_forward
+        parts += kind.feed_forward
     prefixes = [f"layers.{index}.{part}." for index in layers for part in parts] + ["head."]
     if "final-norm" in also_train:
         prefixes.append("final_norm.")

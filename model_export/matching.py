@@ -53,8 +53,7 @@ class MatchingObjective(nn.Module):
         for index, mixer in zip(self._layers, self.mixers, strict=True):
             frames, target = self._seen.pop(index)
             valid_mask = valid_frames(frame_lengths, frames.shape[1])
-            output, _ = mixer(frames, valid_mask)
-            error = (output - target)[valid_mask].square().sum()
+            error = (mixer(frames, valid_mask)[0] - target)[valid_mask].square().sum()
             losses.append(error / target[valid_mask].square().sum())
         return {"loss": torch.stack(losses).mean()}
 

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from model_export.ctc_model import CtcModel, MixerInPlace
+from model_export.ctc_model import CtcModel
 from model_export.errors import ReplacementRefused
+from model_export.layer_calls import MixerInPlace
 from model_export.summary_mixing import SummaryMixing, WindowedSummaryMixing
 from service.bundle import LayerMixing, Mixer
+
+# As transformers initialises them.
+EMBEDDING_DEVIATION = 0.02
+BEGINS_WITH_ONES = {"gru_rel_pos_const"}
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,9 @@ def replace_attention(
     _check_window(wanted)
     changing = tuple(index for index in layers if _must_change(model, index, wanted))
     olds = [model.attention_of(index) for index in changing]
-    news = [_make_mixer(wanted, model.width, old) for old in olds]
+    news = [_make_mixer(wanted, model, old) for old in olds]
     for index, new in zip(changing, news, strict=True):
-        setattr(model.layers[index], model.layer_names.attention, new)
+        setattr(model.layers[index], model.layer_kind.attention, new)
         model.mixing[index] = wanted
     return ReplacementReport(
         replaced=changing,
@@ -111,10 +116,10 @@ def _must_change(model: CtcModel, index: int, wanted: LayerMixing) -> bool:
         raise ReplacementRefused(
             f"layer {index} does not exist; layers: 0 to {len(model.layers) - 1}"
         )
-    if not hasattr(model.layers[index], model.layer_names.attention):
+    if not hasattr(model.layers[index], model.layer_kind.attention):
         near = ", ".join(name for name, _ in model.layers[index].named_children())
         raise ReplacementRefused(
-            f"layer {index} has no {model.layer_names.attention!r}; it has: {near}"
+            f"layer {index} has no {model.layer_kind.attention!r}; it has: {near}"
         )
     present = model.mixing[index]
     if present not in (wanted, LayerMixing(mixer="attention")):
@@ -122,12 +127,15 @@ def _must_change(model: CtcModel, index: int, wanted: LayerMixing) -> bool:
     return present != wanted
 
 
-def _make_mixer(wanted: LayerMixing, width: int, attention: nn.Module) -> nn.Module:
+def _make_mixer(wanted: LayerMixing, model: CtcModel, attention: nn.Module) -> nn.Module:
     if wanted.mixer == "random-attention":
         return _redrawn(attention)
+    block: nn.Module
     if wanted.mixer == "sm" or wanted.window_frames is None:
-        return MixerInPlace(SummaryMixing(width))
-    return MixerInPlace(WindowedSummaryMixing(width, wanted.window_frames))
+        block = SummaryMixing(model.width)
+    else:
+        block = WindowedSummaryMixing(model.width, wanted.window_frames)
+    return MixerInPlace(block, model.layer_kind.attention_outputs)
 
 
 def _redrawn(attention: nn.Module) -> nn.Module:
@@ -135,4 +143,17 @@ def _redrawn(attention: nn.Module) -> nn.Module:
     for module in fresh.modules():
         if isinstance(module, nn.Linear | nn.LayerNorm):
             module.reset_parameters()
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=EMBEDDING_DEVIATION)
+        else:
+            _redraw_own_parameters(module)
     return fresh
+
+
+def _redraw_own_parameters(module: nn.Module) -> None:
+    """Give a conformer's position biases and WavLM's gates what their pretraining began with."""
+    for name, parameter in module.named_parameters(recurse=False):
+        if name in BEGINS_WITH_ONES:
+            nn.init.ones_(parameter)
+        else:
+            nn.init.xavier_uniform_(parameter)

@@ -1,10 +1,13 @@
-"""wav2vec2's encoder below its layers, with lengths instead of masks."""
+"""wav2vec2's encoder below its layers, and that of its relatives, with lengths instead of masks."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Wav2Vec2Model
 
+from model_export.convolutional_positions import ConvolutionalPositions
 from model_export.convolutions import ConvolutionalFeatures
+from model_export.ctc_model import FrontEndFacts
 from model_export.log_mel import valid_frames
 
 NORMALISED = "zero mean and unit variance over the valid samples, inside the graph"
@@ -13,27 +16,39 @@ VARIANCE_FLOOR = 1e-7
 
 
 class Wav2Vec2Stem(nn.Module):
-    """Convolutional features, projection and convolutional positions.
+    """Convolutional features, projection and, in all but conformers, convolutional positions.
 
     Args:
-        encoder: transformers' model; its parts are shared.
+        encoder: transformers' model, of this family or one derived from it; its parts are shared.
         normalise_waveform: give each utterance zero mean and unit variance first.
+        positions: transformers' convolutional positions, if it adds any.
+        input_norm: applied last.
     """
 
-    def __init__(self, encoder: Wav2Vec2Model, *, normalise_waveform: bool) -> None:
+    def __init__(
+        self,
+        encoder: Any,  # noqa: ANN401  transformers is not typed
+        *,
+        normalise_waveform: bool,
+        positions: nn.Module | None,
+        input_norm: nn.Module,
+    ) -> None:
         super().__init__()
         self.normalise_waveform = normalise_waveform
         self.features = ConvolutionalFeatures(encoder.feature_extractor.conv_layers)
         self.feature_projection = encoder.feature_projection
-        self.positions = encoder.encoder.pos_conv_embed
-        # The post-norm variant normalises before its layers, the stable one after them.
-        stable = encoder.config.do_stable_layer_norm
-        self.input_norm = nn.Identity() if stable else encoder.encoder.layer_norm
+        self.positions = None if positions is None else ConvolutionalPositions(positions)
+        self.input_norm = input_norm
 
     @property
-    def convention(self) -> str:
-        """How waveforms are prepared."""
-        return NORMALISED if self.normalise_waveform else PLAIN
+    def front_end(self) -> FrontEndFacts:
+        """Facts for the bundle."""
+        return FrontEndFacts(
+            samples_per_frame=self.features.samples_per_frame,
+            receptive_field_samples=self.features.receptive_field_samples,
+            longest_pass_s=None,
+            convention=NORMALISED if self.normalise_waveform else PLAIN,
+        )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embed waveforms.
@@ -48,10 +63,14 @@ class Wav2Vec2Stem(nn.Module):
         if self.normalise_waveform:
             waveforms = normalise_waveforms(waveforms, lengths)
         features, frame_lengths = self.features(waveforms, lengths)
-        projected, _ = self.feature_projection(features)
-        valid_mask = valid_frames(frame_lengths, projected.shape[1]).unsqueeze(-1)
-        projected = projected.masked_fill(~valid_mask, 0.0)
-        return self.input_norm(projected + self.positions(projected)), frame_lengths
+        projected = self.feature_projection(features)
+        # HuBERT gives its projection alone, the others the normalised features too.
+        hidden = projected[0] if isinstance(projected, tuple) else projected
+        valid_mask = valid_frames(frame_lengths, hidden.shape[1])
+        hidden = hidden.masked_fill(~valid_mask.unsqueeze(-1), 0.0)
+        if self.positions is not None:
+            hidden = hidden + self.positions(hidden, valid_mask)
+        return self.input_norm(hidden), frame_lengths
 
 
 def normalise_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:

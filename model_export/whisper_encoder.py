@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from model_export.ctc_model import FrontEndFacts
 from model_export.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, LogMel, valid_frames
 from service.audio import SAMPLE_RATE_HZ
 
@@ -35,9 +36,15 @@ class WhisperStem(nn.Module):
         self.register_buffer("positions", encoder.embed_positions.weight.detach().clone())
 
     @property
-    def longest_pass_s(self) -> float:
-        """Seconds that the positions reach."""
-        return int(self.positions.shape[0]) * SAMPLES_PER_FRAME / SAMPLE_RATE_HZ
+    def front_end(self) -> FrontEndFacts:
+        """Facts for the bundle; a pass reaches as far as the positions."""
+        positions = int(self.positions.shape[0])
+        return FrontEndFacts(
+            samples_per_frame=SAMPLES_PER_FRAME,
+            receptive_field_samples=RECEPTIVE_FIELD_SAMPLES,
+            longest_pass_s=positions * SAMPLES_PER_FRAME / SAMPLE_RATE_HZ,
+            convention=CONVENTION,
+        )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embed waveforms.

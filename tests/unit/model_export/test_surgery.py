@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from model_export.ctc_model import CtcModel, MixerInPlace
+from model_export.ctc_model import CtcModel
 from model_export.errors import ReplacementRefused
 from model_export.families import build_model
+from model_export.layer_calls import MixerInPlace
 from model_export.summary_mixing import SummaryMixing, WindowedSummaryMixing
 from model_export.surgery import count_parameters, replace_attention, select_layers
 from service.bundle import LayerMixing
@@ -97,7 +98,7 @@ def test_random_attention_is_drawn_anew(model: CtcModel) -> None:
     report = replace_attention(model, layers=(1,), mixer="random-attention")
     assert report.added_parameters == report.removed_parameters > 0
     after = weights_of(model)
-    attention = f"layers.1.{model.layer_names.attention}."
+    attention = f"layers.1.{model.layer_kind.attention}."
     assert after.keys() == before.keys()
     for name, tensor in after.items():
         assert torch.equal(tensor, before[name]) != name.startswith(attention), name
