@@ -10,7 +10,8 @@ from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from model_export.ctc_model import FrontEndFacts
-from model_export.log_mel import HOP_SAMPLES, WINDOW_SAMPLES, LogMel, valid_frames
+from model_export.log_mel import LogMel, valid_frames
+from model_export.spectrum import HOP_SAMPLES, WINDOW_SAMPLES
 from service.audio import SAMPLE_RATE_HZ
 
 SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
