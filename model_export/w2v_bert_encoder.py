@@ -11,14 +11,13 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import Wav2Vec2BertModel
 
+from model_export.ctc_model import FrontEndFacts
 from model_export.errors import BaseUnavailable
 from model_export.filter_banks import FilterBanks
 from model_export.spectrum import HOP_SAMPLES, WINDOW_SAMPLES
 from service.audio import SAMPLE_RATE_HZ
 
 STACKED = 2  # mel frames of one frame
-SAMPLES_PER_FRAME = STACKED * HOP_SAMPLES
-RECEPTIVE_FIELD_SAMPLES = WINDOW_SAMPLES + (STACKED - 1) * HOP_SAMPLES
 CONVENTION = (
     "waveform in [-1, 1]; Kaldi log filter banks, each band with zero mean and unit variance over "
     "the valid frames, inside the graph"
@@ -53,6 +52,16 @@ class W2vBertStem(nn.Module):
         inputs = projection.projection.in_features
         self.filter_banks = FilterBanks(_mel_bands(preprocessor, inputs))
         self.feature_projection = projection
+
+    @property
+    def front_end(self) -> FrontEndFacts:
+        """Facts for the bundle."""
+        return FrontEndFacts(
+            samples_per_frame=STACKED * HOP_SAMPLES,
+            receptive_field_samples=WINDOW_SAMPLES + (STACKED - 1) * HOP_SAMPLES,
+            longest_pass_s=None,
+            convention=CONVENTION,
+        )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embed waveforms.

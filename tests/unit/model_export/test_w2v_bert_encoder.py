@@ -75,3 +75,13 @@ def test_what_is_not_computed_is_refused(
 ) -> None:
     with pytest.raises(BaseUnavailable, match=message):
         W2vBertStem(encoder, {setting: found})
+
+
+def test_front_end_facts_tell_every_frame_count(encoder: Wav2Vec2BertModel) -> None:
+    stem = W2vBertStem(encoder, {})
+    facts = stem.front_end
+    assert facts.longest_pass_s is None
+    for samples in range(facts.receptive_field_samples, 2500, 79):
+        hidden, frame_lengths = embed(stem, [torch.zeros(samples)])
+        frames = (samples - facts.receptive_field_samples) // facts.samples_per_frame + 1
+        assert frame_lengths.tolist() == [frames] == [hidden.shape[1]]
