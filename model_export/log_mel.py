@@ -58,7 +58,7 @@ class LogMel(nn.Module):
         """
         mel_frames = (waveforms.shape[1] + HOP_SAMPLES - 1) // HOP_SAMPLES
         windows = overlapping_windows(_mirror_edges(waveforms.float(), lengths), mel_frames)
-        power = torch.matmul(self.filters, self.spectrum(windows).transpose(1, 2))
+        power = torch.matmul(self.filters, self.spectrum(windows).float().transpose(1, 2))
         mel_lengths = (lengths + HOP_SAMPLES - 1) // HOP_SAMPLES
         valid_mask = valid_frames(mel_lengths, power.shape[2]).unsqueeze(1)
         return _compress(power, valid_mask), mel_lengths

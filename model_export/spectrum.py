@@ -47,13 +47,13 @@ class PowerSpectrum(nn.Module):
             self.register_buffer(name, matrix, persistent=False)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Transform windows `[batch, windows, 400]`: `[batch, windows, bins]`, float32."""
+        """Transform windows `[batch, windows, 400]`: `[batch, windows, bins]`, float64."""
         windows = windows.double()
         left = windows[:, :, self.first : self.first + self.half_samples]
         right = windows[:, :, self.half_samples :].flip(2)
         real = torch.matmul(left + right, self.cosines)
         imaginary = torch.matmul(left - right, self.sines)
-        return (real.square() + imaginary.square()).float()
+        return real.square() + imaginary.square()
 
 
 def overlapping_windows(
@@ -70,6 +70,9 @@ def overlapping_windows(
     block = math.gcd(width, hop)
     step, blocks_each = hop // block, width // block
     last = step * (count - 1)
-    blocks = waveforms[:, : (last + blocks_each) * block].unflatten(1, [-1, block])
+    used = (last + blocks_each) * block
+    # A split, unlike a slice, tells the exporter the exact number of samples.
+    waveforms, _ = torch.split(waveforms, [used, waveforms.shape[1] - used], dim=1)
+    blocks = waveforms.unflatten(1, [-1, block])
     shifted = [blocks[:, shift : shift + last + 1 : step] for shift in range(blocks_each)]
     return torch.cat(shifted, dim=2)

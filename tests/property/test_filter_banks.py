@@ -7,8 +7,7 @@ from torch import Tensor
 
 from model_export.filter_banks import FilterBanks
 
-# A band of two or three frames can have next to no variance, and its rounding is scaled up then.
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 BANDS = 8
 
 
