@@ -15,9 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from model_export.ctc_model import CtcModel
 from model_export.errors import CheckpointInvalid
-from model_export.families import CONFIG_FILE, PREPROCESSOR_FILE, build_model, resolve_base
+from model_export.families import CONFIG_FILE, build_model, resolve_base
 from model_export.freezing import AlsoTrain, freeze_all_but, trainable_names
 from model_export.objective import trained_tensors
+from model_export.preprocessor import SETTINGS_FILES
 from model_export.surgery import replace_attention
 from service.bundle import Mixer, TextNormalisation, Vocabulary, sha256_of
 
@@ -62,7 +63,7 @@ def digest_of_base(folder: Path) -> str:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise CheckpointInvalid(f"{folder} holds no .safetensors weights")
-    meaning = [folder / name for name in (CONFIG_FILE, PREPROCESSOR_FILE)]
+    meaning = [folder / name for name in (CONFIG_FILE, *SETTINGS_FILES)]
     files = [path for path in (*meaning, *weights) if path.is_file()]
     return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
 

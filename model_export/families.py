@@ -4,7 +4,6 @@ What differs between families is the table `FAMILIES`; everything else treats th
 """
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -24,6 +23,7 @@ from transformers import (
     Data2VecAudioModel,
     HubertModel,
     PreTrainedModel,
+    Wav2Vec2BertModel,
     Wav2Vec2ConformerModel,
     Wav2Vec2Model,
     WavLMModel,
@@ -41,13 +41,14 @@ from model_export.layer_calls import (
     call_transformer,
     call_wavlm,
 )
+from model_export.preprocessor import SETTINGS_FILES, read_preprocessor
+from model_export.w2v_bert_encoder import W2vBertStem
 from model_export.wav2vec2_encoder import Wav2Vec2Stem
 from model_export.wavlm_attention import take_over_attention
 from model_export.whisper_encoder import WhisperStem
 
 CONFIG_FILE = "config.json"
-PREPROCESSOR_FILE = "preprocessor_config.json"
-WEIGHT_PATTERNS = (CONFIG_FILE, PREPROCESSOR_FILE, "*.safetensors", "*.safetensors.index.json")
+WEIGHT_PATTERNS = (CONFIG_FILE, *SETTINGS_FILES, "*.safetensors", "*.safetensors.index.json")
 # Masks inputs in pretraining; released fine-tuned models lack it, and nothing here calls it.
 UNUSED_WEIGHTS = {"masked_spec_embed"}
 
@@ -118,7 +119,7 @@ def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
     family = family_of(folder)
     encoder = _load(family.encoder, folder, family.renamed)
     model = CtcModel(
-        stem=family.stem(encoder, _preprocessor(folder)),
+        stem=family.stem(encoder, read_preprocessor(folder)),
         layers=encoder.get_submodule(family.layers),
         layer_kind=family.layer,
         positions=family.positions(encoder),
@@ -126,12 +127,6 @@ def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
         head=nn.Linear(encoder.config.hidden_size, vocabulary_size),
     )
     return model.eval()
-
-
-def _preprocessor(folder: Path) -> Preprocessor:
-    path = folder / PREPROCESSOR_FILE
-    stated: Preprocessor = json.loads(path.read_text()) if path.is_file() else {}
-    return stated
 
 
 def layer_count_of(folder: Path) -> int:
@@ -245,6 +240,13 @@ FAMILIES: dict[str, Family] = {
     "data2vec-audio": replace(WAV2VEC2, encoder=Data2VecAudioModel),
     "wav2vec2-conformer": Family(
         Wav2Vec2ConformerModel, _conformer_stem, CONFORMER_LAYER, positions=conformer_positions
+    ),
+    "wav2vec2-bert": Family(
+        Wav2Vec2BertModel,
+        W2vBertStem,
+        CAUSAL_CONFORMER_LAYER,
+        final_norm=_no_norm,
+        positions=conformer_positions,
     ),
     "whisper": Family(
         WhisperEncoder,

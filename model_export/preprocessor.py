@@ -9,6 +9,7 @@ from model_export.errors import BaseUnavailable
 PREPROCESSOR_FILE = "preprocessor_config.json"
 # Of a feature extractor and tokenizer together; the settings are one level down, and come first.
 PROCESSOR_FILE = "processor_config.json"
+SETTINGS_FILES = (PROCESSOR_FILE, PREPROCESSOR_FILE)
 NESTED = ("feature_extractor", "audio_processor")
 
 

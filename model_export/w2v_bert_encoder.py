@@ -39,7 +39,7 @@ class W2vBertStem(nn.Module):
 
     Args:
         encoder: transformers' model; its projection is shared.
-        preprocessor: what the base's `preprocessor_config.json` says; what it lacks is as in
+        preprocessor: settings of the base's feature extractor; what it lacks is as in
             transformers' feature extractor.
 
     Raises:
