@@ -53,7 +53,7 @@ WHISPER = {
     "eos_token_id": 2,
     "decoder_start_token_id": 1,
 }
-# Name: (start of transformers' class names, configuration). Those named first are the usual ones.
+# Name: (start of the names of transformers' classes, configuration).
 BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2": ("Wav2Vec2", TRANSFORMER | GROUP_NORM),
     "wav2vec2 post-norm": ("Wav2Vec2", TRANSFORMER | POST_NORM),
@@ -87,6 +87,7 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "whisper": ("Whisper", WHISPER),
 }
+SPECTRAL = {"Wav2Vec2Bert", "Whisper"}  # whose feature extractors make spectra of waveforms
 HEADS = ("Model", "ForCTC", "ForPreTraining", "ForConditionalGeneration")
 
 MakeBase = Callable[..., Path]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import MakeBase
 
 from model_export.ctc_model import CtcModel
 from model_export.families import build_model
@@ -51,6 +52,49 @@ def test_also_train_widens_the_set(model: CtcModel) -> None:
         | under("layers.1.final_layer_norm", NORM)
         | under("final_norm", NORM)
     )
+
+
+def test_names_in_wavlm(make_base: MakeBase) -> None:
+    """The bias that its layers share stays as it is, whatever mixes in the first of them."""
+    model = build_model(make_base("wavlm"), 5)
+    projections = {
+        f"{name}.{kind}"
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj", "gru_rel_pos_linear")
+        for kind in NORM
+    }
+    assert trainable_names(model, (0,)) == (
+        under("layers.0.attention", projections | {"gru_rel_pos_const"})
+        | under("layers.0.layer_norm", NORM)
+        | HEAD
+    )
+
+
+def test_feed_forward_parts_of_a_conformer_are_two_and_no_convolution(make_base: MakeBase) -> None:
+    model = build_model(make_base("conformer relative"), 5)
+    wide = trainable_names(model, (1,), ("feed-forward",)) - trainable_names(model, (1,))
+    dense = under("intermediate_dense", NORM) | under("output_dense", NORM)
+    assert wide == (
+        under("layers.1.ffn1", dense)
+        | under("layers.1.ffn2", dense)
+        | under("layers.1.ffn1_layer_norm", NORM)
+        | under("layers.1.ffn2_layer_norm", NORM)
+        | under("layers.1.final_layer_norm", NORM)
+    )
+
+
+@pytest.mark.parametrize("mixer", ["wsm", "attention", "random-attention"])
+@pytest.mark.parametrize("base", ["whisper", "xls-r", "wavlm", "conformer relative", "w2v-bert"])
+def test_all_that_may_learn_does_in_every_family(make_base: MakeBase, base: str, mixer) -> None:
+    model = build_model(make_base(base), 5)
+    window_frames = 2 if mixer == "wsm" else None
+    replace_attention(model, layers=(0, 1), mixer=mixer, window_frames=window_frames)
+    names = trainable_names(model, (0, 1), ("feed-forward",))
+    freeze_all_but(model, names)
+    logits, frames = model.train()(torch.randn(2, 6000) * 0.1, torch.tensor([6000, 4500]))
+    logits[0].square().sum().backward()
+    reached = {name for name, value in model.named_parameters() if value.grad is not None}
+    assert reached == names
+    assert logits[1, : frames[1]].isfinite().all()
 
 
 def test_one_layer_is_not_mistaken_for_another(model: CtcModel) -> None:

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import MakeBase
 
 from model_export.checkpoint import ModelSpec, build_from_spec
 from model_export.families import build_model
 from model_export.matching import MatchingObjective
+from model_export.surgery import replace_attention
 
 LABELS = torch.tensor([[1], [1]])
 
@@ -52,3 +54,19 @@ def test_cached_frames_give_what_waveforms_give(
     torch.testing.assert_close(
         cached(hidden, frame_lengths, LABELS), matching(waveforms, lengths, LABELS)
     )
+
+
+@pytest.mark.parametrize("base", ["xls-r", "wavlm", "conformer relative", "w2v-bert"])
+def test_attention_of_every_kind_can_be_imitated(make_base: MakeBase, base: str) -> None:
+    student, teacher = build_model(make_base(base), 5), build_model(make_base(base), 5)
+    replace_attention(student, layers=(0, 1), mixer="wsm", window_frames=2)
+    matching = MatchingObjective(student, teacher, layers=(0, 1), cached=False)
+    optimizer = torch.optim.Adam(matching.mixers.parameters(), lr=1e-2)
+    waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
+    losses = []
+    for _ in range(10):
+        losses.append(matching(waveforms, lengths, LABELS)["loss"])
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert losses[-1] < 0.9 * losses[0]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import MakeBase
 from torch import Tensor
 
 from model_export.ctc_model import CtcModel
@@ -16,9 +17,10 @@ WSM_3 = {"mixer": "wsm", "window_frames": 3}
 EVERY_MIXER = [{"mixer": "attention"}, {"mixer": "random-attention"}, {"mixer": "sm"}, WSM_3]
 
 
-@pytest.fixture(params=["whisper", "wav2vec2"])
-def model(request: pytest.FixtureRequest, whisper_base: Path, wav2vec2_base: Path) -> CtcModel:
-    return build_model({"whisper": whisper_base, "wav2vec2": wav2vec2_base}[request.param], 5)
+@pytest.fixture(params=["whisper", "xls-r", "wavlm", "conformer relative", "w2v-bert"])
+def model(request: pytest.FixtureRequest, make_base: MakeBase) -> CtcModel:
+    """A base with each kind of attention."""
+    return build_model(make_base(request.param), 5)
 
 
 def weights_of(model: CtcModel) -> dict[str, Tensor]:
