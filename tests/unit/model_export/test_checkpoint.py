@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import BASES, MakeBase
 from safetensors.torch import load_file, save_file
 
 from model_export.checkpoint import (
@@ -37,6 +38,23 @@ def test_loading_gives_the_same_logits(saved: tuple[Path, CtcModel], spec: Model
         logits, _ = loaded(waveforms, lengths)
     assert found == spec
     assert torch.equal(logits, expected)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_family_comes_back_with_its_logits(
+    make_base: MakeBase, spec: ModelSpec, tmp_path: Path, base: str
+) -> None:
+    folder = make_base(base)
+    changes = {"base": str(folder), "base_digest": digest_of_base(folder), "layers": (0,)}
+    changes |= {"mixer": "random-attention", "window_frames": None, "also_train": ("feed-forward",)}
+    model = build_from_spec(spec.model_copy(update=changes))
+    save_checkpoint(tmp_path, spec.model_copy(update=changes), model)
+    _, loaded = load_checkpoint(tmp_path)
+    waveforms, lengths = torch.randn(2, 5000) * 0.1, torch.tensor([5000, 3000])
+    with torch.inference_mode():
+        assert torch.equal(
+            loaded.eval()(waveforms, lengths)[0], model.eval()(waveforms, lengths)[0]
+        )
 
 
 def test_only_what_learnt_is_saved(saved: tuple[Path, CtcModel]) -> None:
