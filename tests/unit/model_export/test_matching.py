@@ -52,3 +52,12 @@ def test_cached_frames_give_what_waveforms_give(
     torch.testing.assert_close(
         cached(hidden, frame_lengths, LABELS), matching(waveforms, lengths, LABELS)
     )
+
+
+def test_losses_of_utterances_do_not_depend_on_their_batch(matching: MatchingObjective) -> None:
+    waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
+    together = matching(waveforms, lengths, LABELS)["losses"]
+    for row in range(2):
+        alone = waveforms[row : row + 1, : int(lengths[row])]
+        losses = matching(alone, lengths[row : row + 1], LABELS)["losses"]
+        torch.testing.assert_close(losses[0], together[row], rtol=1e-4, atol=1e-5)
