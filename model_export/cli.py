@@ -1,7 +1,6 @@
 """`wsm-export`: the command line of the offline half."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import get_args
@@ -27,11 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Imported here: torch and transformers take seconds, which help and usage errors need not.
     from model_export import commands
+    from model_export.ranks import this_process
 
     try:
         getattr(commands, options.command)(options)
     except (ExportError, ServiceError) as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # once on a machine, not by all of torchrun's
+        if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
             print(f"wsm-export: {error}", file=sys.stderr)
         return 2
     return 0
