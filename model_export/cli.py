@@ -34,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
             print(f"wsm-export: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("wsm-export: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

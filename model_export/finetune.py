@@ -18,7 +18,7 @@ from model_export.checkpoint import (
     save_checkpoint,
 )
 from model_export.data import Clip, Corpus
-from model_export.errors import TrainingStopped
+from model_export.errors import TrainingRefused, TrainingStopped
 from model_export.families import build_model, resolve_base
 from model_export.feature_cache import CacheRequest, cached_examples
 from model_export.freezing import first_trained_layer
@@ -86,10 +86,15 @@ class FineTuning:
 
         Raises:
             CheckpointInvalid: `out` holds a run with other options.
-            TrainingRefused: the disk has no room for the cache.
+            TrainingRefused: the disk has no room for the cache, or clips are fewer than processes.
             TrainingStopped: a signal ended it; a run with the same `out` goes on.
         """
         train, dev = self.fitting_batches(train), self.fitting(dev)
+        if len(train.clips) < self._process.num_processes:
+            raise TrainingRefused(
+                f"{len(train.clips)} training clips are fewer than the "
+                f"{self._process.num_processes} processes"
+            )
         with self._process.main_process_first():
             claim_run(self._out, self._options(train, dev))
         self.model.to(self._process.device)
