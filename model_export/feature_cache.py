@@ -154,13 +154,18 @@ def _is_whole(frames: Path, index: Path, width: int) -> bool:
 def _announce(path: Path, needed_bytes: int) -> None:
     """Say what the disk is about to hold, or refuse."""
     free_bytes = shutil.disk_usage(path.parent).free
-    needed, free = f"{needed_bytes / 1e9:.2f} GB", f"{free_bytes / 1e9:.2f} GB"
+    needed, free = _size(needed_bytes), _size(free_bytes)
     if needed_bytes > free_bytes:
         raise TrainingRefused(
             f"the feature cache takes {needed}, and {path.parent} has {free} free; delete old "
             "caches there, choose another folder, or train with fewer copies or without a cache"
         )
     tqdm.write(f"writing a feature cache of {needed} ({free} free) to {path}, which may be deleted")
+
+
+def _size(count_bytes: int) -> str:
+    large = count_bytes >= 1e9
+    return f"{count_bytes / 1e9:.1f} GB" if large else f"{count_bytes / 1e6:.1f} MB"
 
 
 def _write_frames(stream: BinaryIO, request: CacheRequest, model: CtcModel) -> list[int]:

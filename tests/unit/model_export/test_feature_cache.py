@@ -150,11 +150,12 @@ def test_the_disk_is_asked_before_it_is_filled(
     needed_bytes = request_for.bytes_needed(model)
     usage = SimpleNamespace(free=needed_bytes - 1)
     monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(TrainingRefused, match=r"takes 0\.00 GB, and .* has 0\.00 GB free"):
+    with pytest.raises(TrainingRefused, match=r"takes 0\.0 MB, and .* has 0\.0 MB free"):
         cached_examples(tmp_path, request_for, model)
-    usage.free += 1
+    usage.free = 3 * 10**9
     examples = cached_examples(tmp_path, request_for, model)
-    assert "writing a feature cache of 0.00 GB" in capsys.readouterr().out
+    announced = capsys.readouterr().out
+    assert "writing a feature cache of 0.0 MB (3.0 GB free)" in announced
     frames = needed_bytes / model.width / 2
     assert abs(sum(examples.sizes) - frames) <= len(examples)
 
