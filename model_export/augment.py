@@ -2,6 +2,8 @@
 
 import math
 import random
+import zlib
+from dataclasses import dataclass
 
 import audiomentations
 import numpy as np
@@ -15,12 +17,33 @@ from service.audio import SAMPLE_RATE_HZ
 SPEEDS = (0.9, 1.0, 1.1)
 PAUSED_SHARE = 0.5
 LONGEST_PAUSES_S = 20.0  # before and after together
-SEED_RANGE = 2**32
-AUGMENTATION = "speed-pause-eq-band-noise-gain/2"
+AUGMENTATION = "speed-pause-eq-band-noise-gain/3"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What augmentation does to the length of an utterance.
+
+    Attributes:
+        speed: how many times faster.
+        before: samples of silence that are put before it.
+        after: samples of silence that are put behind it.
+    """
+
+    speed: float
+    before: int
+    after: int
+
+    def lengthen(self, samples: int) -> int:
+        """Length of so many samples afterwards; resampling may be one sample off."""
+        return self.before + round(samples / self.speed) + self.after
 
 
 class WaveformAugmenter:
     """Speed, pauses, channel colour, band limits, noise and gain; each utterance by its own seed.
+
+    The length of the result depends on the seed alone, so that batches can be made before anything
+    is decoded; the sound differs by epoch too.
 
     Args:
         longest_s: pauses are not added beyond this; None means no limit.
@@ -43,28 +66,33 @@ class WaveformAugmenter:
             ]
         )
 
-    def __call__(self, waveform: FloatArray, seed: int) -> FloatArray:
-        """Augment one utterance `[samples]`; the same seed gives the same result.
+    def __call__(self, waveform: FloatArray, seed: int, epoch: int = 0) -> FloatArray:
+        """Augment one utterance `[samples]`; seed and epoch give one result.
 
         audiomentations draws from the global generators, hence the seeding of both.
         """
-        random.seed(seed)
-        np.random.seed(seed % SEED_RANGE)
-        speed = random.choice(SPEEDS)
-        if speed != 1.0:
-            waveform = soxr.resample(waveform, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ)
-        if random.random() < PAUSED_SHARE:
-            waveform = self._with_pauses(waveform)
+        timing = self.timing(len(waveform), seed)
+        if timing.speed != 1.0:
+            waveform = soxr.resample(waveform, SAMPLE_RATE_HZ * timing.speed, SAMPLE_RATE_HZ)
+        # Silence before and after, which a model must learn to keep silent about.
+        waveform = np.pad(waveform, (timing.before, timing.after))
+        sound_seed = zlib.crc32(f"{seed}/{epoch}".encode())
+        random.seed(sound_seed)
+        np.random.seed(sound_seed)
         augmented = self._chain(samples=waveform, sample_rate=SAMPLE_RATE_HZ)
         clipped: FloatArray = np.clip(augmented, -1.0, 1.0).astype(np.float32)
         return clipped
 
-    def _with_pauses(self, waveform: FloatArray) -> FloatArray:
-        """Silence before and after, which a model must learn to keep silent about."""
-        room_s = max(0.0, self._longest_s - len(waveform) / SAMPLE_RATE_HZ)
-        pause_samples = int(random.random() * min(room_s, LONGEST_PAUSES_S) * SAMPLE_RATE_HZ)
-        before = int(random.random() * pause_samples)
-        return np.pad(waveform, (before, pause_samples - before))
+    def timing(self, samples: int, seed: int) -> Timing:
+        """Draw speed and pauses for an utterance of so many samples."""
+        draw = random.Random(seed)
+        speed = draw.choice(SPEEDS)
+        if draw.random() >= PAUSED_SHARE:
+            return Timing(speed, 0, 0)
+        room_s = max(0.0, self._longest_s - math.ceil(samples / speed) / SAMPLE_RATE_HZ)
+        pause_samples = int(draw.random() * min(room_s, LONGEST_PAUSES_S) * SAMPLE_RATE_HZ)
+        before = int(draw.random() * pause_samples)
+        return Timing(speed, before, pause_samples - before)
 
 
 def spec_augment(

@@ -7,12 +7,18 @@ from typing import get_args
 
 from model_export.errors import ExportError
 from model_export.freezing import ALSO_TRAIN
+from model_export.precision import PRECISIONS
 from service.bundle import Mixer, Runtime
 from service.errors import ServiceError
 
 DEFAULT_BASE = "openai/whisper-tiny.en"
 DEFAULT_CACHE = Path("runs/cache")
 DEFAULT_WINDOW_FRAMES = 8
+FINETUNE_EPILOG = """
+A run that was stopped, by Ctrl-C, SIGTERM or a crash, goes on when the same command is given again.
+Several GPUs: torchrun --nproc-per-node 4 -m model_export.cli finetune ...; several machines need
+--out and --cache-features on a disk that they share. Curves: tensorboard --logdir OUT.
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,12 +26,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Imported here: torch and transformers take seconds, which help and usage errors need not.
     from model_export import commands
+    from model_export.ranks import this_process
 
     try:
         getattr(commands, options.command)(options)
     except (ExportError, ServiceError) as error:
-        print(f"wsm-export: {error}", file=sys.stderr)
+        if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
+            print(f"wsm-export: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("wsm-export: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -41,11 +52,34 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_finetune(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
+    command.epilog = FINETUNE_EPILOG
+    _add_data(command.add_argument_group("data"))
+    _add_model(command.add_argument_group("model"))
+    _add_training(command.add_argument_group("training"))
+    _add_cost(command.add_argument_group("speed and memory"))
+    record = command.add_argument_group("record").add_argument
+    record("--out", required=True, type=Path, help="checkpoint folder; an old run there goes on")
+    record("--language", default=[], action="append", help="code to record, such as en")
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
-    add("--dev", required=True, metavar="MANIFEST[#SPLIT]", help="chooses the best epoch")
-    add("--out", required=True, type=Path, help="checkpoint folder; an old run there goes on")
+    add("--dev", required=True, metavar="MANIFEST[#SPLIT]", help="chooses the best checkpoint")
+    add("--copies", default=1, type=_count, help="entries per clip, all but one augmented")
+    add(
+        "--vocabulary",
+        type=Path,
+        metavar="FILE",
+        help="one character a line, instead of the text's",
+    )
+    add("--keep", default="'", help="characters kept beside letters (%(default)s)")
+    add("--cased", action="store_true", help="keep upper case")
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
     add("--start", type=Path, metavar="CHECKPOINT", help="of the same kind, to begin with")
     add("--replace", default="last:2", help="last:N, all, or a list such as 2,3 (%(default)s)")
     add("--mixer", default="wsm", choices=get_args(Mixer))
@@ -58,22 +92,44 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
         choices=("random", "match"),
         help="match imitates attention first",
     )
-    add("--match-epochs", default=2.0, type=float, help="passes of --init match (%(default)s)")
     add("--also-train", default=[], action="append", choices=ALSO_TRAIN)
-    add("--language", default=[], action="append", help="code to record, such as en")
-    add("--epochs", default=10.0, type=float)
-    add("--learning-rate", default=5e-4, type=float)
-    add("--batch-seconds", default=120.0, type=float, help="padded audio in a batch (%(default)s)")
-    add("--copies", default=1, type=int, help="entries per clip, all but one augmented")
-    add("--seed", default=0, type=int)
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--epochs", default=10.0, type=float, help="passes over the clips (%(default)s)")
+    add("--max-steps", type=_count, metavar="N", help="optimiser steps, instead of --epochs")
+    add("--match-epochs", default=2.0, type=float, help="passes of --init match (%(default)s)")
+    add("--learning-rate", default=5e-4, type=float, help="highest (%(default)s)")
+    add("--clip-norm", default=1.0, type=float, help="longest gradient (%(default)s)")
     add(
-        "--vocabulary",
-        type=Path,
-        metavar="FILE",
-        help="one character a line, instead of the text's",
+        "--patience",
+        type=_count,
+        metavar="N",
+        help="stop after N evaluations, of 20 in a run, without a better CER",
     )
-    add("--keep", default="'", help="characters kept beside letters (%(default)s)")
-    add("--cased", action="store_true", help="keep upper case")
+    add("--time-masks", default=2, type=int, help="of SpecAugment, per clip (%(default)s)")
+    add("--width-masks", default=2, type=int, help="of SpecAugment, per clip (%(default)s)")
+    add("--no-spec-augment", action="store_true", help="mask nothing")
+    add("--seed", default=0, type=int, help="of weights, order and masks (%(default)s)")
+
+
+def _add_cost(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--batch-seconds", default=120.0, type=float, help="padded audio in a batch (%(default)s)")
+    add(
+        "--accumulate",
+        default=1,
+        type=_count,
+        metavar="N",
+        help="learn from N batches at once, in the memory of one",
+    )
+    add(
+        "--precision",
+        default="auto",
+        choices=("auto", *PRECISIONS),
+        help="auto: bf16 or else fp16 on a GPU, fp32 on a CPU",
+    )
     add(
         "--cache-features",
         nargs="?",
@@ -82,6 +138,13 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help=f"compute the frozen part once and keep it ({DEFAULT_CACHE})",
     )
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
+    return count
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:

@@ -16,10 +16,14 @@ from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
 from model_export.families import layer_count_of, resolve_base
-from model_export.finetune import FineTuning, Schedule
+from model_export.finetune import FineTuning
 from model_export.model_card import describe_mixing
+from model_export.objective import SpecAugment
+from model_export.precision import choose_precision
+from model_export.ranks import this_process
 from model_export.recordings import load_waveform
 from model_export.resuming import newest_checkpoint
+from model_export.schedule import Schedule
 from model_export.surgery import count_parameters, select_layers
 from model_export.text import make_vocabulary, read_vocabulary
 from model_export.training_data import duration_s
@@ -37,7 +41,7 @@ transformers.logging.disable_progress_bar()
 
 
 def finetune(options: argparse.Namespace) -> None:
-    """Fine-tune, or go on with an earlier run."""
+    """Fine-tune, or go on with an earlier run; under torchrun, as one of its processes."""
     rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
     train = read_corpus(options.train, rules)
     if options.start:
@@ -48,29 +52,43 @@ def finetune(options: argparse.Namespace) -> None:
         vocabulary = make_vocabulary(clip.text for clip in train.clips)
     train = keep_spellable(train, vocabulary)
     dev = keep_spellable(read_corpus(options.dev, rules), vocabulary)
-    schedule = Schedule(
-        epochs=options.epochs,
-        match_epochs=options.match_epochs if options.init == "match" else 0,
-        learning_rate=options.learning_rate,
-        batch_s=options.batch_seconds,
-        copies=options.copies,
-        seed=options.seed,
-    )
     run = FineTuning(
         _spec(options, vocabulary, rules),
         out=options.out,
-        schedule=schedule,
+        schedule=_schedule(options),
         cache_dir=options.cache_features,
         start=options.start,
     )
-    train, dev = run.fitting(train), run.fitting(dev)
-    _report_skipped(train, dev)
-    learning = count_parameters(run.model, trainable_only=True)
-    print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
-    if resumed := newest_checkpoint(options.out):
-        print(f"going on from {resumed}")
+    train, dev = run.fitting_batches(train), run.fitting(dev)
+    process = this_process()
+    if process.is_main_process:
+        _report_skipped(train, dev)
+        learning = count_parameters(run.model, trainable_only=True)
+        print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
+        if resumed := newest_checkpoint(options.out):
+            print(f"going on from {resumed}")
     rates = run.run(train, dev)
-    print(f"{options.out}: WER {rates['eval_wer']:.1f} %, CER {rates['eval_cer']:.1f} % on dev")
+    if process.is_main_process:
+        print(f"{options.out}: WER {rates['eval_wer']:.1f} %, CER {rates['eval_cer']:.1f} % on dev")
+    process.destroy_process_group()
+
+
+def _schedule(options: argparse.Namespace) -> Schedule:
+    masking = SpecAugment(time_masks=options.time_masks, width_masks=options.width_masks)
+    return Schedule(
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        match_epochs=options.match_epochs if options.init == "match" else 0,
+        learning_rate=options.learning_rate,
+        batch_s=options.batch_seconds,
+        accumulate=options.accumulate,
+        clip_norm=options.clip_norm,
+        patience=options.patience,
+        copies=options.copies,
+        masking=None if options.no_spec_augment else masking,
+        precision=choose_precision(options.precision),
+        seed=options.seed,
+    )
 
 
 def _spec(

@@ -5,6 +5,8 @@ ExportError
 ├── ReplacementRefused   the layers asked for cannot be replaced; nothing was changed
 ├── ManifestInvalid      a manifest or a row of it cannot be used
 ├── CheckpointInvalid    a checkpoint is incomplete or belongs to another base
+├── TrainingRefused      this machine cannot train as asked: precision, disk space
+├── TrainingStopped      a signal ended training; its checkpoint says where to go on
 └── ParityFailed         an exported variant leaves its tolerance
 """
 
@@ -27,6 +29,14 @@ class ManifestInvalid(ExportError):
 
 class CheckpointInvalid(ExportError):
     """A checkpoint is incomplete or belongs to another base."""
+
+
+class TrainingRefused(ExportError):
+    """This machine cannot train as asked: precision, disk space."""
+
+
+class TrainingStopped(ExportError):
+    """A signal ended training; its checkpoint says where to go on."""
 
 
 class ParityFailed(ExportError):

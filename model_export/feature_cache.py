@@ -1,16 +1,21 @@
 """Cached hidden frames of the frozen lower part: computed once, then every epoch is cheap.
 
     <key>.bf16    hidden frames of all entries, one after the other, bfloat16, memory-mapped
-    <key>.json    how many frames each entry has
+    <key>.json    how many frames each entry has; written last, so it makes the frames valid
 
-The key is a digest of all that the frames depend on, so that a cache can never be stale.
+The key is a digest of all that the frames depend on, so that a cache can never be stale. Nothing
+else refers to these files: any of them, or the folder, may be deleted while no run uses them.
 """
 
+import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -21,12 +26,14 @@ from tqdm import tqdm
 from model_export.augment import AUGMENTATION, WaveformAugmenter
 from model_export.ctc_model import CtcModel
 from model_export.data import Clip
+from model_export.errors import TrainingRefused
+from model_export.precision import Precision, autocast
 from model_export.recordings import load_waveform
-from model_export.training_data import Example
+from model_export.training_data import Example, duration_s
 from service.audio import SAMPLE_RATE_HZ
 from service.bundle import sha256_of
 
-FORMAT = 2
+FORMAT = 3  # also to be raised when a front end or a frozen layer computes something else
 CLIPS_AT_ONCE = 64
 BATCH_SAMPLES = 120 * SAMPLE_RATE_HZ
 
@@ -41,6 +48,7 @@ class CacheRequest:
         copies: entries per clip; the first is clean, the others are augmented.
         base_digest: of the weights below `first_layer`.
         first_layer: where the cached part ends.
+        precision: of the arithmetic below it.
     """
 
     clips: Sequence[Clip]
@@ -48,12 +56,35 @@ class CacheRequest:
     copies: int
     base_digest: str
     first_layer: int
+    precision: Precision = "fp32"
+
+    @cached_property
+    def audio_digests(self) -> list[str]:
+        """SHA-256 of each clip's audio."""
+        return [sha256_of(clip.audio) for clip in self.clips]
 
     def key(self) -> str:
         """Digest of everything the frames depend on, the audio's bytes included."""
         facts = [FORMAT, AUGMENTATION, self.copies, self.base_digest, self.first_layer]
-        facts += [sha256_of(clip.audio) for clip in self.clips]
+        facts += [self.precision, *self.audio_digests]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
+
+    def seed_of(self, clip_index: int, copy: int) -> int:
+        """Of an augmented copy: it follows what is heard, not what the file is called."""
+        digest = hashlib.sha256(f"{self.audio_digests[clip_index]}/{copy}".encode()).digest()
+        return int.from_bytes(digest[:4])
+
+    def bytes_needed(self, model: CtcModel) -> int:
+        """Size of the frames; a frame in each entry more or less."""
+        augmenter = WaveformAugmenter(model.front_end.longest_pass_s)
+        samples = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in self.clips]
+        lengths = samples + [
+            augmenter.timing(length, self.seed_of(index, copy)).lengthen(length)
+            for copy in range(1, self.copies)
+            for index, length in enumerate(samples)
+        ]
+        frames = sum(length // model.front_end.samples_per_frame for length in lengths)
+        return frames * model.width * torch.bfloat16.itemsize
 
 
 class CachedExamples:
@@ -91,55 +122,89 @@ def cached_examples(folder: Path, request: CacheRequest, model: CtcModel) -> Cac
     Args:
         folder: of all caches.
         request: what to cache.
-        model: whose lower part computes the frames.
+        model: whose lower part computes the frames, where it lies.
+
+    Raises:
+        TrainingRefused: the disk has no room for the frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
     key = request.key()
     frames, index = folder / f"{key}.bf16", folder / f"{key}.json"
-    if not index.exists():
-        counts = _write_frames(frames, request, model)
-        unfinished = index.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(counts))
-        unfinished.replace(index)
+    # Two runs may want the same cache at once: the second waits, and finds it.
+    with frames.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if not _is_whole(frames, index, model.width):
+            stream.truncate(0)
+            _announce(frames, request.bytes_needed(model))
+            counts = _write_frames(stream, request, model)
+            stream.flush()
+            unfinished = index.with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(counts))
+            unfinished.replace(index)
     return CachedExamples(frames, json.loads(index.read_text()), model.width, request.labels)
 
 
-def _write_frames(path: Path, request: CacheRequest, model: CtcModel) -> list[int]:
+def _is_whole(frames: Path, index: Path, width: int) -> bool:
+    if not index.exists():
+        return False
+    total_frames = sum(json.loads(index.read_text()))
+    return bool(frames.stat().st_size == total_frames * width * torch.bfloat16.itemsize)
+
+
+def _announce(path: Path, needed_bytes: int) -> None:
+    """Say what the disk is about to hold, or refuse."""
+    free_bytes = shutil.disk_usage(path.parent).free
+    needed, free = _size(needed_bytes), _size(free_bytes)
+    if needed_bytes > free_bytes:
+        raise TrainingRefused(
+            f"the feature cache takes {needed}, and {path.parent} has {free} free; delete old "
+            "caches there, choose another folder, or train with fewer copies or without a cache"
+        )
+    tqdm.write(f"writing a feature cache of {needed} ({free} free) to {path}, which may be deleted")
+
+
+def _size(count_bytes: int) -> str:
+    large = count_bytes >= 1e9
+    return f"{count_bytes / 1e9:.1f} GB" if large else f"{count_bytes / 1e6:.1f} MB"
+
+
+def _write_frames(stream: BinaryIO, request: CacheRequest, model: CtcModel) -> list[int]:
     """Write the frames of all copies; the index that makes them valid is written by the caller."""
     counts: list[int] = []
     total = len(request.clips) * request.copies
-    with path.open("wb") as stream, tqdm(total=total, desc="cache", unit="clip") as bar:
+    with tqdm(total=total, desc="cache", unit="clip", disable=None) as bar:
         for copy in range(request.copies):
             for start in range(0, len(request.clips), CLIPS_AT_ONCE):
-                clips = request.clips[start : start + CLIPS_AT_ONCE]
-                for hidden in _hidden_frames(clips, copy, request.first_layer, model):
+                some = range(start, min(start + CLIPS_AT_ONCE, len(request.clips)))
+                for hidden in _hidden_frames(request, some, copy, model):
                     stream.write(hidden.bfloat16().contiguous().view(torch.int16).numpy().data)
                     counts.append(len(hidden))
-                bar.update(len(clips))
+                bar.update(len(some))
     return counts
 
 
 def _hidden_frames(
-    clips: Sequence[Clip], copy: int, first_layer: int, model: CtcModel
+    request: CacheRequest, clip_indices: range, copy: int, model: CtcModel
 ) -> list[Tensor]:
     """Hidden frames of each clip `[frames, width]`, computed in batches of like length."""
-    waveforms = [_waveform(clip, copy, model.front_end.longest_pass_s) for clip in clips]
+    waveforms = [_waveform(request, index, copy, model) for index in clip_indices]
+    device = model.head.weight.device
     results: dict[int, Tensor] = {}
     for batch in _like_lengths([len(waveform) for waveform in waveforms]):
-        lengths = torch.tensor([len(waveforms[index]) for index in batch])
-        padded = pad_sequence([waveforms[index] for index in batch], batch_first=True)
-        with torch.inference_mode():
-            hidden, frame_lengths = model.lower(padded, lengths, first_layer)
+        lengths = torch.tensor([len(waveforms[index]) for index in batch], device=device)
+        padded = pad_sequence([waveforms[index] for index in batch], batch_first=True).to(device)
+        with torch.inference_mode(), autocast(request.precision, device):
+            hidden, frame_lengths = model.lower(padded, lengths, request.first_layer)
         for row, index in enumerate(batch):
-            results[index] = hidden[row, : int(frame_lengths[row])]
-    return [results[index] for index in range(len(clips))]
+            results[index] = hidden[row, : int(frame_lengths[row])].cpu()
+    return [results[index] for index in range(len(waveforms))]
 
 
-def _waveform(clip: Clip, copy: int, longest_s: float | None) -> Tensor:
-    waveform = load_waveform(clip.audio)
+def _waveform(request: CacheRequest, clip_index: int, copy: int, model: CtcModel) -> Tensor:
+    waveform = load_waveform(request.clips[clip_index].audio)
     if copy:
-        seed = int.from_bytes(hashlib.sha256(f"{clip.audio.name}/{copy}".encode()).digest()[:4])
-        waveform = WaveformAugmenter(longest_s)(waveform, seed)
+        augmenter = WaveformAugmenter(model.front_end.longest_pass_s)
+        waveform = augmenter(waveform, request.seed_of(clip_index, copy))
     return torch.from_numpy(waveform)
 
 

@@ -38,7 +38,7 @@ class MatchingObjective(nn.Module):
             teacher.attention_of(index).register_forward_hook(self._watch(index), with_kwargs=True)
 
     def forward(self, inputs: Tensor, input_lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Compute the loss.
+        """Compute the losses.
 
         Args:
             inputs: waveforms `[batch, samples]` or hidden frames `[batch, frames, width]`.
@@ -46,19 +46,22 @@ class MatchingObjective(nn.Module):
             labels: not used.
 
         Returns:
-            loss, a scalar: squared error over the target's energy, averaged over layers.
+            losses `[batch]`, in float32: squared error of each utterance over the target's energy,
+            averaged over layers; and loss, their mean.
         """
         frame_lengths = self._run_teacher(inputs, input_lengths)
-        losses = []
+        by_layer = []
         for index, mixer in zip(self._layers, self.mixers, strict=True):
             frames, target = self._seen.pop(index)
             valid_mask = valid_frames(frame_lengths, frames.shape[1])
-            error = (mixer(frames, valid_mask)[0] - target)[valid_mask].square().sum()
-            losses.append(error / target[valid_mask].square().sum())
-        return {"loss": torch.stack(losses).mean()}
+            output = mixer(frames, valid_mask)[0]
+            error = _energy(output.float() - target.float(), valid_mask)
+            by_layer.append(error / _energy(target.float(), valid_mask))
+        losses = torch.stack(by_layer).mean(dim=0)
+        return {"loss": losses.mean(), "losses": losses}
 
     def _run_teacher(self, inputs: Tensor, input_lengths: Tensor) -> Tensor:
-        teacher, first_layer = self._teacher[0], min(self._layers)
+        teacher, first_layer = self._teacher[0].to(inputs.device), min(self._layers)
         with torch.no_grad():
             if self._cached:
                 hidden, frame_lengths = inputs.float(), input_lengths
@@ -78,3 +81,8 @@ class MatchingObjective(nn.Module):
             self._seen[index] = (frames.detach(), output[0].detach())
 
         return keep
+
+
+def _energy(frames: Tensor, valid_mask: Tensor) -> Tensor:
+    """Sum of squares over the valid frames of each utterance: `[B, T, D]` to `[B]`."""
+    return frames.masked_fill(~valid_mask.unsqueeze(2), 0.0).square().sum(dim=(1, 2))

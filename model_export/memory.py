@@ -31,8 +31,20 @@ def trim_heap() -> None:
         trim(0)
 
 
-def peak_memory_bytes() -> int:
-    """Most memory in use so far: allocated on the GPU if there is one, else resident."""
+def peak_memory() -> dict[str, float]:
+    """Most memory in use so far, in GiB.
+
+    Returns:
+        host_gib, resident; and with a GPU, cuda_gib, in tensors, and cuda_reserved_gib, with what
+        the allocator keeps.
+    """
+    readings = {"host_gib": peak_memory_bytes() / 2**30}
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
+        readings["cuda_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        readings["cuda_reserved_gib"] = torch.cuda.max_memory_reserved() / 2**30
+    return readings
+
+
+def peak_memory_bytes() -> int:
+    """Most memory of the host that this process had resident so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

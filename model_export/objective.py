@@ -56,7 +56,7 @@ class CtcObjective(nn.Module):
         self.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
 
     def forward(self, inputs: Tensor, input_lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Compute the loss.
+        """Compute the losses.
 
         Args:
             inputs: waveforms `[batch, samples]` or hidden frames `[batch, frames, width]`.
@@ -64,7 +64,7 @@ class CtcObjective(nn.Module):
             labels: `[batch, labels]`, padded with `IGNORED_LABEL`.
 
         Returns:
-            loss, a scalar: mean over utterances of the CTC loss per label; and
+            losses `[batch]`, the CTC loss per label of each utterance; loss, their mean; and
             predictions `[batch, frames]`, the best label of each frame, `IGNORED_LABEL` on padding.
         """
         hidden, frame_lengths = self._lower(inputs, input_lengths)
@@ -78,8 +78,10 @@ class CtcObjective(nn.Module):
             )
         logits = self.model.upper(hidden, frame_lengths, self.first_layer)
         padding_mask = ~valid_frames(frame_lengths, logits.shape[1])
+        losses = ctc_losses(logits, frame_lengths, labels, self.blank_id)
         return {
-            "loss": ctc_loss(logits, frame_lengths, labels, self.blank_id),
+            "loss": losses.mean(),
+            "losses": losses,
             "predictions": logits.argmax(dim=2).masked_fill(padding_mask, IGNORED_LABEL),
         }
 
@@ -111,10 +113,10 @@ def trained_tensors(model: CtcModel) -> dict[str, Tensor]:
     }
 
 
-def ctc_loss(logits: Tensor, frame_lengths: Tensor, labels: Tensor, blank_id: int) -> Tensor:
-    """CTC loss in float32, per label, averaged over the batch.
+def ctc_losses(logits: Tensor, frame_lengths: Tensor, labels: Tensor, blank_id: int) -> Tensor:
+    """CTC loss per label of each utterance `[batch]`, in float32.
 
-    Utterances with fewer frames than their labels need count as zero.
+    It is zero for utterances with fewer frames than their labels need.
     """
     label_mask = labels != IGNORED_LABEL
     label_lengths = label_mask.sum(dim=1)
@@ -127,4 +129,4 @@ def ctc_loss(logits: Tensor, frame_lengths: Tensor, labels: Tensor, blank_id: in
         reduction="none",
         zero_infinity=True,
     )
-    return (losses / label_lengths.clamp(min=1)).mean()
+    return losses / label_lengths.clamp(min=1)

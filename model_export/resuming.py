@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from model_export.errors import CheckpointInvalid
+from model_export.ranks import this_process
 
 RUN_FILE = "run.json"
+SEAL_FILE = "sealed.json"
 
 
 def claim_run(folder: Path, options: dict[str, Any]) -> None:
@@ -26,9 +28,7 @@ def claim_run(folder: Path, options: dict[str, Any]) -> None:
     wanted = json.loads(json.dumps(options))
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(wanted, indent=2) + "\n")
-        partial.rename(path)
+        _write_whole(path, wanted)
         return
     found = json.loads(path.read_text())
     for name in sorted(found.keys() | wanted.keys()):
@@ -39,14 +39,34 @@ def claim_run(folder: Path, options: dict[str, Any]) -> None:
             )
 
 
-def newest_checkpoint(folder: Path) -> str | None:
-    """Newest of the Trainer's checkpoints that was written to its end, if there is one.
+class CheckpointSeal(TrainerCallback):
+    """Seals each of the Trainer's checkpoints once all processes have written their part."""
 
-    The Trainer writes its state last, so a process killed while saving leaves none that parses.
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Seal the checkpoint of this step."""
+        this_process().wait_for_everyone()
+        if state.is_world_process_zero:
+            seal(Path(args.output_dir or "") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+
+
+def seal(checkpoint: Path) -> None:
+    """Note that a checkpoint is whole, and which files of which size belong to it."""
+    sizes = {file.name: file.stat().st_size for file in checkpoint.iterdir() if file.is_file()}
+    sizes.pop(SEAL_FILE, None)
+    _write_whole(checkpoint / SEAL_FILE, sizes)
+
+
+def newest_checkpoint(folder: Path) -> str | None:
+    """Newest of the Trainer's checkpoints that is whole, if there is one.
+
+    A process that is killed while it saves leaves one without a seal; one that is killed while it
+    deletes an old one, a seal whose files are gone.
     """
     candidates = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
     for candidate in sorted(candidates, key=_step, reverse=True):
-        if _is_complete(candidate):
+        if _is_whole(candidate):
             return str(candidate)
     return None
 
@@ -55,9 +75,16 @@ def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def _is_complete(checkpoint: Path) -> bool:
+def _is_whole(checkpoint: Path) -> bool:
     try:
-        json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
+        sizes = json.loads((checkpoint / SEAL_FILE).read_bytes())
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
-    return True
+
+
+def _write_whole(path: Path, content: dict[str, Any]) -> None:
+    """Write a file that is there as a whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)

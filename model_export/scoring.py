@@ -1,12 +1,10 @@
 """Error rates, and the text of label sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import jiwer
-import numpy as np
 
 from service.bundle import Vocabulary
 
@@ -27,8 +25,8 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRa
     )
 
 
-def decode_labels(best_labels: np.ndarray[Any, Any], vocabulary: Vocabulary) -> str:
+def decode_labels(best_labels: Iterable[int], vocabulary: Vocabulary) -> str:
     """Greedy CTC: merge repeats, drop blanks, and read words."""
-    merged = (label for label, _ in groupby(best_labels.tolist()))
+    merged = (label for label, _ in groupby(best_labels))
     text = "".join(vocabulary.tokens[label] for label in merged if label != vocabulary.blank_id)
     return " ".join(text.replace(vocabulary.word_delimiter, " ").split())

@@ -1,11 +1,10 @@
-"""Examples for training: datasets, batches of a bounded cost, and padding."""
+"""Examples for training: which clips can be learnt from, their inputs, and padding."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -47,48 +46,6 @@ class Examples(Protocol):
     def __getitem__(self, index: int) -> Example: ...
 
 
-class BucketBatches:
-    """Batches of examples of like size whose padded cost stays under a budget.
-
-    The order is a function of seed and epoch alone, so that a resumed run sees the same batches.
-
-    Args:
-        sizes: size of each example.
-        budget: bound on longest x count, unless one example alone is larger.
-        seed: of the order; None keeps ascending sizes, for evaluation.
-    """
-
-    def __init__(self, sizes: Sequence[int], budget: int, seed: int | None) -> None:
-        self._sizes = np.asarray(sizes)
-        self._budget = budget
-        self._seed = seed
-        self._epoch = 0
-        self._length = len(self._batches())
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of an epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[list[int]]:
-        batches = self._batches()
-        if self._seed is not None:
-            np.random.default_rng((self._seed, self._epoch)).shuffle(batches)
-        return iter(batches)
-
-    def _batches(self) -> list[list[int]]:
-        batches: list[list[int]] = []
-        for index in np.argsort(self._sizes, kind="stable").tolist():
-            size = int(self._sizes[index])
-            if batches and size * (len(batches[-1]) + 1) <= self._budget:
-                batches[-1].append(index)
-            else:
-                batches.append([index])
-        return batches
-
-
 def collate(examples: list[Example]) -> dict[str, Tensor]:
     """Pad examples: inputs, input_lengths, and labels filled up with `IGNORED_LABEL`."""
     return {
@@ -108,7 +65,8 @@ class WaveformExamples:
     Args:
         clips: the utterances.
         labels: label ids of each.
-        copies: entries per clip; the first is clean, the others are augmented anew in each epoch.
+        copies: entries per clip; the first is clean, the others are augmented: their timing once,
+            their sound anew in each epoch.
         longest_s: what the encoder takes; None means no limit.
     """
 
@@ -123,7 +81,12 @@ class WaveformExamples:
         self._labels = labels
         self._augmenter = WaveformAugmenter(longest_s)
         self._epoch = 0
-        self.sizes = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips] * copies
+        clean = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips]
+        augmented = [
+            self._augmenter.timing(samples, index).lengthen(samples)
+            for index, samples in enumerate(clean * copies)
+        ]
+        self.sizes = clean + augmented[len(clean) :]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the augmentation of an epoch."""
@@ -136,12 +99,23 @@ class WaveformExamples:
         copy, clip_index = divmod(index, len(self._clips))
         waveform = load_waveform(self._clips[clip_index].audio)
         if copy:
-            waveform = self._augmenter(waveform, self._epoch * len(self) + index)
+            waveform = self._augmenter(waveform, index, self._epoch)
         return Example(torch.from_numpy(waveform), torch.tensor(self._labels[clip_index]))
 
 
-def keep_fitting(corpus: Corpus, front_end: FrontEndFacts, vocabulary: Vocabulary) -> Corpus:
+def keep_fitting(
+    corpus: Corpus,
+    front_end: FrontEndFacts,
+    vocabulary: Vocabulary,
+    batch_s: float | None = None,
+) -> Corpus:
     """Skip clips that the encoder cannot take, or that are too short for their text.
+
+    Args:
+        corpus: the clips.
+        front_end: of the encoder.
+        vocabulary: spells the text.
+        batch_s: skip also clips longer than a batch of so many seconds; None keeps them.
 
     Returns:
         The rest, each with its duration.
@@ -149,13 +123,22 @@ def keep_fitting(corpus: Corpus, front_end: FrontEndFacts, vocabulary: Vocabular
     Raises:
         ManifestInvalid: that is every clip.
     """
+    longest_s = math.inf if batch_s is None else batch_s
     clips = [replace(clip, seconds=duration_s(clip)) for clip in corpus.clips]
-    faults = {clip: _misfit(clip, front_end, vocabulary) for clip in clips}
+    faults = {
+        clip: _too_long(clip, longest_s) or _misfit(clip, front_end, vocabulary) for clip in clips
+    }
     lines = tuple(f"{clip.audio}: {fault}" for clip, fault in faults.items() if fault)
     kept = tuple(clip for clip in clips if faults[clip] is None)
     if not kept:
         raise ManifestInvalid(f"no clip fits the encoder; first: {lines[0]}")
     return Corpus(kept, (*corpus.skipped, *lines))
+
+
+def _too_long(clip: Clip, longest_s: float) -> str | None:
+    if (seconds := duration_s(clip)) > longest_s:
+        return f"lasts {seconds:.2f} s; a batch holds {longest_s:g} s"
+    return None
 
 
 def _misfit(clip: Clip, front_end: FrontEndFacts, vocabulary: Vocabulary) -> str | None:

@@ -47,7 +47,20 @@ def one_pass(folder: Path, seconds: float) -> dict[str, float]:
     Raises:
         GivenUp: out of memory or of time.
     """
-    command = [sys.executable, "-m", "tests.benchmarks.one_pass", str(folder), str(seconds)]
+    return _measured("one_pass", folder, seconds)
+
+
+def training_step(folder: Path, recipe: str, clips: int, seconds: float) -> dict[str, float]:
+    """`tests.benchmarks.training_step`: the seconds and peak bytes of learning from a batch.
+
+    Raises:
+        GivenUp: out of memory or of time.
+    """
+    return _measured("training_step", folder, recipe, clips, seconds)
+
+
+def _measured(module: str, *arguments: object) -> dict[str, float]:
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)]
     try:
         done = subprocess.run(
             command,

@@ -12,6 +12,7 @@
     BENCH_MEMORY_GB=20       what a process with one model may allocate
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
     BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
+    BENCH_BASE=              folder of the default base; random weights of its shape without it
 
 A quick look at everything, whose figures say little: BENCH_ROUNDS=2 BENCH_REQUESTS=16 BENCH_CLIPS=8
 BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4.
@@ -40,3 +41,4 @@ RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
 MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
 CACHE = (ROOT / os.environ.get("BENCH_CACHE", "runs/bench")).resolve()
 WHISPER_TINY = os.environ.get("BENCH_WHISPER_TINY")
+BASE = os.environ.get("BENCH_BASE")

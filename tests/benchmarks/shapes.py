@@ -78,14 +78,14 @@ def main() -> None:
     made = Shape(arguments.name, arguments.folder)
     logging.disable_progress_bar()
     _, layers, _, _ = DIMENSIONS[made.name]
-    _save_attention(made.attention, made.name, layers)
+    save_attention(made.attention, made.name, layers)
     bare = made.folder / "no-layers"
-    _save_attention(bare, made.name, 0)
+    save_attention(bare, made.name, 0)
     _write_bundle(bare, made.front_end)
     _write_bundle(made.attention, made.wsm)  # last, as it says that all is there
 
 
-def _save_attention(folder: Path, name: str, layers: int) -> None:
+def save_attention(folder: Path, name: str, layers: int) -> None:
     """A model and its processor, as transformers' pipeline wants them."""
     import torch
     from transformers import (

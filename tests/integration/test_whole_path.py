@@ -121,10 +121,11 @@ def hypotheses_of(model, manifest, path):
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(log, checkpoint):
-    steps = [(int(done), int(total)) for done, total in re.findall(r" (\d+)/(\d+) \[", log)]
-    first, total = next((done, total) for done, total in steps if total > 100)
-    assert 0 < first < total
-    assert (total, total) in steps
+    steps = [(int(done), int(total)) for done, total in re.findall(r" step (\d+)/(\d+), ", log)]
+    saved = int(re.search(r"going on from .*checkpoint-(\d+)", log)[1])
+    first, total = steps[0]
+    assert 0 < saved < first <= total
+    assert steps[-1] == (total, total)
     assert re.search(r"WER [\d.]+ %, CER [\d.]+ % on dev", log)
 
 

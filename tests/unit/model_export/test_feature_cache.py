@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -9,6 +10,7 @@ from model_export import feature_cache
 from model_export.checkpoint import ModelSpec, build_from_spec
 from model_export.ctc_model import CtcModel
 from model_export.data import Clip, Corpus
+from model_export.errors import TrainingRefused
 from model_export.feature_cache import CacheRequest, cached_examples
 from model_export.recordings import load_waveform
 
@@ -104,12 +106,13 @@ def test_the_key_follows_what_the_frames_depend_on(
         replace(request_for, copies=3).key(),
         replace(request_for, base_digest="e").key(),
         replace(request_for, first_layer=0).key(),
+        replace(request_for, precision="bf16").key(),
         replace(request_for, clips=clips).key(),
         replace(request_for, clips=clips[::-1]).key(),
     }
     soundfile.write(audio, noise_and_tones(4000, seed=1), 16000)
     keys.add(replace(request_for, clips=clips).key())
-    assert len(keys) == 7
+    assert len(keys) == 8
 
 
 def test_the_key_does_not_follow_labels_or_places(
@@ -121,3 +124,55 @@ def test_the_key_does_not_follow_labels_or_places(
         audio.write_bytes(clip.audio.read_bytes())
         moved.append(Clip(audio, "other", 3.0))
     assert replace(request_for, clips=moved, labels=[[5]] * 3).key() == request_for.key()
+
+
+def test_renamed_recordings_keep_their_augmentation(
+    tmp_path: Path, request_for: CacheRequest, model: CtcModel
+) -> None:
+    renamed = []
+    for number, clip in enumerate(request_for.clips):
+        audio = tmp_path / f"renamed-{number}.wav"
+        audio.write_bytes(clip.audio.read_bytes())
+        renamed.append(Clip(audio, clip.text, None))
+    before = cached_examples(tmp_path / "before", request_for, model)
+    after = cached_examples(tmp_path / "after", replace(request_for, clips=renamed), model)
+    for index in range(6):
+        assert torch.equal(after[index].inputs, before[index].inputs)
+
+
+def test_the_disk_is_asked_before_it_is_filled(
+    tmp_path: Path,
+    request_for: CacheRequest,
+    model: CtcModel,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    needed_bytes = request_for.bytes_needed(model)
+    usage = SimpleNamespace(free=needed_bytes - 1)
+    monkeypatch.setattr(feature_cache.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(TrainingRefused, match=r"takes 0\.0 MB, and .* has 0\.0 MB free"):
+        cached_examples(tmp_path, request_for, model)
+    usage.free = 3 * 10**9
+    examples = cached_examples(tmp_path, request_for, model)
+    announced = capsys.readouterr().out
+    assert "writing a feature cache of 0.0 MB (3.0 GB free)" in announced
+    frames = needed_bytes / model.width / 2
+    assert abs(sum(examples.sizes) - frames) <= len(examples)
+
+
+def test_a_cache_whose_frames_were_deleted_is_computed_again(
+    tmp_path: Path, request_for: CacheRequest, model: CtcModel
+) -> None:
+    expected = cached_examples(tmp_path, request_for, model)[5].inputs.clone()
+    (frames,) = tmp_path.glob("*.bf16")
+    frames.unlink()
+    assert torch.equal(cached_examples(tmp_path, request_for, model)[5].inputs, expected)
+
+
+def test_frames_are_computed_in_the_precision_of_the_run(
+    tmp_path: Path, request_for: CacheRequest, model: CtcModel
+) -> None:
+    exact = cached_examples(tmp_path, request_for, model)[0].inputs
+    rounded = cached_examples(tmp_path, replace(request_for, precision="bf16"), model)[0].inputs
+    assert not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.1)

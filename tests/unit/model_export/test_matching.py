@@ -70,3 +70,12 @@ def test_attention_of_every_kind_can_be_imitated(make_base: MakeBase, base: str)
         losses[-1].backward()
         optimizer.step()
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_losses_of_utterances_do_not_depend_on_their_batch(matching: MatchingObjective) -> None:
+    waveforms, lengths = torch.randn(2, 8000), torch.tensor([8000, 5000])
+    together = matching(waveforms, lengths, LABELS)["losses"]
+    for row in range(2):
+        alone = waveforms[row : row + 1, : int(lengths[row])]
+        losses = matching(alone, lengths[row : row + 1], LABELS)["losses"]
+        torch.testing.assert_close(losses[0], together[row], rtol=1e-4, atol=1e-5)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from model_export.checkpoint import ModelSpec, build_from_spec
-from model_export.objective import CtcObjective, SpecAugment, ctc_loss, trained_tensors
+from model_export.objective import CtcObjective, SpecAugment, ctc_losses, trained_tensors
+from model_export.precision import autocast
 from model_export.training_data import IGNORED_LABEL
 
 LABELS = torch.tensor([[2, 3, 3], [4, IGNORED_LABEL, IGNORED_LABEL]])
@@ -31,23 +32,23 @@ def test_loss_is_per_label_and_ignores_padding() -> None:
         / len(labels)
         for row, frames, labels in ((0, 9, [2, 3, 3]), (1, 4, [4]))
     ]
-    loss = ctc_loss(logits, frame_lengths, LABELS, 0)
-    torch.testing.assert_close(loss, torch.stack(singles).mean())
+    losses = ctc_losses(logits, frame_lengths, LABELS, 0)
+    torch.testing.assert_close(losses, torch.stack(singles))
     logits[1, 4:] = 1e4
-    torch.testing.assert_close(ctc_loss(logits, frame_lengths, LABELS, 0), loss)
+    torch.testing.assert_close(ctc_losses(logits, frame_lengths, LABELS, 0), losses)
 
 
 def test_labels_that_do_not_fit_their_frames_cost_nothing() -> None:
     logits = torch.randn(1, 3, 5, requires_grad=True)
-    loss = ctc_loss(logits, torch.tensor([3]), torch.tensor([[2, 2, 2]]), 0)
-    loss.backward()
+    loss = ctc_losses(logits, torch.tensor([3]), torch.tensor([[2, 2, 2]]), 0)
+    loss.sum().backward()
     assert loss.item() == 0
     assert not logits.grad.any()
 
 
 def test_half_precision_logits_give_a_float32_loss() -> None:
-    loss = ctc_loss(torch.randn(2, 9, 5).half(), torch.tensor([9, 4]), LABELS, 0)
-    assert loss.dtype is torch.float32
+    losses = ctc_losses(torch.randn(2, 9, 5).half(), torch.tensor([9, 4]), LABELS, 0)
+    assert losses.dtype is torch.float32
 
 
 def test_cached_frames_give_what_waveforms_give(spec: ModelSpec) -> None:
@@ -81,6 +82,21 @@ def test_state_holds_what_learns_and_loads_without_the_rest(
     torch.save(state, tmp_path / "state.pt")
     restored = torch.load(tmp_path / "state.pt", weights_only=True)
     torch.testing.assert_close(objective.state_dict(), restored)
+
+
+def test_bfloat16_arithmetic_gives_nearly_the_float32_loss(spec: ModelSpec) -> None:
+    objective = objective_for(spec, cached=False, masking=None).train()
+    batch = (torch.randn(2, 8000) * 0.1, torch.tensor([8000, 5000]), LABELS)
+    exact = objective(*batch)["loss"]
+    with autocast("bf16", torch.device("cpu")):
+        rounded = objective(*batch)["loss"]
+    rounded.backward()
+    assert rounded.dtype is torch.float32
+    assert rounded != exact
+    torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
+    for name, value in trained_tensors(objective.model).items():
+        assert value.dtype is torch.float32, name
+        assert objective.model.get_parameter(name).grad.isfinite().all(), name
 
 
 @pytest.mark.parametrize("masking", [None, SpecAugment()])
