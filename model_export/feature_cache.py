@@ -28,10 +28,9 @@ from model_export.ctc_model import CtcModel
 from model_export.data import Clip
 from model_export.errors import TrainingRefused
 from model_export.precision import Precision, autocast
-from model_export.recordings import load_waveform
+from model_export.recordings import digests_of, load_waveform
 from model_export.training_data import Example, duration_s
 from service.audio import SAMPLE_RATE_HZ
-from service.bundle import sha256_of
 
 FORMAT = 3  # also to be raised when a front end or a frozen layer computes something else
 CLIPS_AT_ONCE = 64
@@ -61,7 +60,7 @@ class CacheRequest:
     @cached_property
     def audio_digests(self) -> list[str]:
         """SHA-256 of each clip's audio."""
-        return [sha256_of(clip.audio) for clip in self.clips]
+        return digests_of(clip.audio for clip in self.clips)
 
     def key(self) -> str:
         """Digest of everything the frames depend on, the audio's bytes included."""
