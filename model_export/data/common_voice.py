@@ -24,9 +24,7 @@ def _rows(folder: Path, split: str) -> Rows:
         yield fields if isinstance(fields, Skipped) else _row(folder, place, fields, durations_s)
 
 
-def _row(
-    folder: Path, place: str, fields: Fields, durations_s: dict[str, float]
-) -> Row | Skipped:
+def _row(folder: Path, place: str, fields: Fields, durations_s: dict[str, float]) -> Row | Skipped:
     name, sentence = fields.get("path"), fields.get("sentence")
     if not name or sentence is None:
         return Skipped(place, Reason.MISSING_FIELD, "no path or no sentence")

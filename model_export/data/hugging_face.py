@@ -151,9 +151,10 @@ def _explained(what: str) -> Iterator[None]:
     import httpx
     from datasets.exceptions import DatasetsError
 
+    known = (OSError, ValueError, KeyError, RuntimeError, DatasetsError, httpx.HTTPError)
     try:
         yield
-    except (OSError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
+    except known as error:
         causes = [error] if error.__cause__ is None else [error, error.__cause__]
         reason = ": ".join(" ".join(str(cause).split()) for cause in causes)
         hint = "; accept its terms on its page, then `hf auth login`" if "gated" in reason else ""

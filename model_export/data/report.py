@@ -20,7 +20,7 @@ def summary_of(corpus: Corpus, name: str) -> Iterator[str]:
         name: of the corpus, for the messages.
     """
     if corpus.corrected:
-        yield f"{name}: {corpus.corrected} stated durations are wrong; the real ones are used"
+        yield f"{name}: wrong stated durations, not used: {corpus.corrected}"
     rows_by_reason = defaultdict(list)
     for row in corpus.skipped:
         rows_by_reason[row.reason].append(row)

@@ -12,7 +12,7 @@ CORPUS = Corpus((Clip(Path("a.wav"), "a", 1.0),), ROWS, corrected=4)
 
 def test_the_summary_counts_by_reason_and_shows_a_few() -> None:
     assert list(summary_of(CORPUS, "train")) == [
-        "train: 4 stated durations are wrong; the real ones are used",
+        "train: wrong stated durations, not used: 4",
         "train: skipped 5: empty text",
         "  rows.csv:2",
         "  rows.csv:3",

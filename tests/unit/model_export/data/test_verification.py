@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from audio_files import encode, wav
+from audio_files import wav
 from recordings import SPEECH
 
 from model_export.data import Clip, Corpus, Reason, Skipped, verify_audio
@@ -45,7 +45,11 @@ def test_the_order_stays() -> None:
     ],
 )
 def test_what_cannot_be_read_is_skipped(
-    tmp_path: Path, content: bytes | str | None, reason: Reason, stated_s: float | None, noise_and_tones
+    tmp_path: Path,
+    content: bytes | str | None,
+    reason: Reason,
+    stated_s: float | None,
+    noise_and_tones,
 ) -> None:
     path = tmp_path / "clip.flac"
     if content == "long":
