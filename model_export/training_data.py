@@ -15,6 +15,7 @@ from model_export.data import Clip, Corpus, Reason
 from model_export.data.corpus import usable
 from model_export.recordings import load_waveform
 from model_export.text import encode, frames_needed
+from model_export.unreadable import ClipReader
 from service.audio import SAMPLE_RATE_HZ
 from service.bundle import Vocabulary
 
@@ -62,6 +63,9 @@ def collate(examples: list[Example]) -> dict[str, Tensor]:
 class WaveformExamples:
     """Examples decoded from their recordings each time.
 
+    A recording that has become unreadable gives silence without words: batches, and with them a
+    resumed run, stay as they are.
+
     Args:
         clips: the utterances.
         labels: label ids of each.
@@ -80,6 +84,7 @@ class WaveformExamples:
         self._clips = clips
         self._labels = labels
         self._augmenter = WaveformAugmenter(longest_s)
+        self._read = ClipReader()
         self._epoch = 0
         clean = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips]
         augmented = [
@@ -97,7 +102,9 @@ class WaveformExamples:
 
     def __getitem__(self, index: int) -> Example:
         copy, clip_index = divmod(index, len(self._clips))
-        waveform = load_waveform(self._clips[clip_index].audio)
+        waveform = self._read(self._clips[clip_index])
+        if waveform is None:
+            return Example(torch.zeros(self.sizes[index]), torch.tensor([], dtype=torch.int64))
         if copy:
             waveform = self._augmenter(waveform, index, self._epoch)
         return Example(torch.from_numpy(waveform), torch.tensor(self._labels[clip_index]))

@@ -3,7 +3,7 @@
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, keep_spellable
 from model_export.data.reading import name_of, read_corpus
 from model_export.data.report import summary_of, write_skipped
-from model_export.data.verification import verify_audio
+from model_export.data.verification import read_verdicts, verify_audio, write_verdicts
 
 __all__ = [
     "Clip",
@@ -13,7 +13,9 @@ __all__ = [
     "keep_spellable",
     "name_of",
     "read_corpus",
+    "read_verdicts",
     "summary_of",
     "verify_audio",
     "write_skipped",
+    "write_verdicts",
 ]

@@ -64,9 +64,14 @@ class Clip:
     speaker: str | None = None
     place: str = ""
 
+    @property
+    def key(self) -> str:
+        """Tells it from the other clips of its source: its place or, lacking one, its audio."""
+        return self.place or str(self.audio)
+
     def skipped(self, reason: Reason, detail: str) -> Skipped:
         """The record of leaving this clip out."""
-        return Skipped(self.place or str(self.audio), reason, detail)
+        return Skipped(self.key, reason, detail)
 
 
 @dataclass(frozen=True)

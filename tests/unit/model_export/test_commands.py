@@ -6,6 +6,7 @@ from recordings import SPEECH
 
 from model_export import commands
 from model_export.cli import main
+from model_export.data import Corpus
 from service.config import PACKAGED_BUNDLE
 
 
@@ -62,3 +63,23 @@ def test_what_cannot_be_used_is_counted_and_listed(
     assert skipped[1]["reason"] == "audio cannot be decoded"
     recognised = [json.loads(line)["audio"] for line in hypotheses.read_text().splitlines()]
     assert recognised == audios[:1]
+
+
+def test_a_run_goes_on_when_a_recording_has_vanished(
+    tmp_path: Path, spoken: Corpus, whisper_base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for clip in spoken.clips:
+        (tmp_path / clip.audio.name).write_bytes(clip.audio.read_bytes())
+    rows = [{"audio": clip.audio.name, "text": clip.text} for clip in spoken.clips]
+    manifest = tmp_path / "rows.jsonl"
+    manifest.write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "0.wav").write_bytes(b"never was audio")
+    command = ["finetune", "--base", str(whisper_base), "--max-steps", "2", "--replace", "1"]
+    command += ["--train", str(manifest), "--dev", str(manifest), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    listed = (tmp_path / "out" / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(row)["place"] for row in listed] == [f"{manifest}:1"] * 2
+
+    (tmp_path / "5.wav").write_bytes(b"no longer audio")
+    assert main(command) == 0
+    assert [record.getMessage()[:18] for record in caplog.records] == ["left out, 1 so far"]

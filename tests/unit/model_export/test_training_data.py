@@ -109,3 +109,13 @@ def test_misfits_are_skipped_and_listed(clips: list[Clip]) -> None:
         keep_fitting(Corpus((fine,), ()), front_end, vocabulary, batch_s=0.4)
     with pytest.raises(ManifestInvalid, match="no clip fits the encoder"):
         keep_fitting(Corpus((short,), ()), front_end, vocabulary)
+
+
+def test_a_recording_that_vanishes_gives_silence_without_words(clips: list[Clip]) -> None:
+    examples = WaveformExamples(clips, [[1], [2]], copies=2)
+    sizes = list(examples.sizes)
+    clips[1].audio.unlink()
+    for index in (1, 3):
+        example = examples[index]
+        assert torch.equal(example.inputs, torch.zeros(sizes[index]))
+        assert collate([examples[0], example])["labels"].tolist() == [[1], [IGNORED_LABEL]]

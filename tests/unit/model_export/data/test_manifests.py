@@ -22,7 +22,8 @@ MANIFESTS = {
     "nemo.jsonl": '{"audio_filepath": "clips/a.wav", "text": "Yes.", "duration": 1.5, '
     '"speaker": "7"}\n{"audio_filepath": "clips/b.wav", "text": "No, sir!"}\n',
     "rows.csv": 'audio,text,seconds,speaker\nclips/a.wav,Yes.,1.5,7\nclips/b.wav,"no, ""sir""",\n',
-    "rows.tsv": "audio\ttext\tseconds\tspeaker\nclips/a.wav\tYes.\t1.5\t7\nclips/b.wav\tno, sir\t\t\n",
+    "rows.tsv": "audio\ttext\tseconds\tspeaker\n"
+    "clips/a.wav\tYes.\t1.5\t7\nclips/b.wav\tno, sir\t\t\n",
     "rows.CSV": "text,more,audio,seconds,speaker\r\nYes.,x,clips/a.wav,1.5,7\r\n"
     '"no,\nsir",x,clips/b.wav,,\r\n',
 }

@@ -5,7 +5,15 @@ import pytest
 from audio_files import wav
 from recordings import SPEECH
 
-from model_export.data import Clip, Corpus, Reason, Skipped, verify_audio
+from model_export.data import (
+    Clip,
+    Corpus,
+    Reason,
+    Skipped,
+    read_verdicts,
+    verify_audio,
+    write_verdicts,
+)
 from model_export.errors import ManifestInvalid
 from model_export.recordings import FileSegment
 
@@ -77,3 +85,19 @@ def test_segments_must_lie_inside() -> None:
 def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestInvalid, match=r"no recording of dev can be read; 1 skipped"):
         verify_audio(corpus(Clip(tmp_path / "gone.wav", "a", None)), "dev")
+
+
+def test_verdicts_are_kept_for_a_resumed_run(tmp_path: Path) -> None:
+    readable, broken = tmp_path / "readable.flac", tmp_path / "broken.flac"
+    readable.write_bytes(FLAC.read_bytes())
+    before = corpus(Clip(readable, "a", 9.0, place="rows:1"), Clip(broken, "b", None))
+    first = verify_audio(before, "train")
+    record = tmp_path / "new" / "verified.json"
+    assert read_verdicts(record) == {}
+    write_verdicts(record, before, first)
+
+    broken.write_bytes(readable.read_bytes())
+    readable.unlink()
+    again = verify_audio(before, "train", read_verdicts(record))
+    assert again == first
+    assert [clip.text for clip in verify_audio(before, "train").clips] == ["b"]
