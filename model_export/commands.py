@@ -17,11 +17,9 @@ from model_export.data import (
     keep_spellable,
     name_of,
     read_corpus,
-    read_verdicts,
     summary_of,
     verify_audio,
     write_skipped,
-    write_verdicts,
 )
 from model_export.data.report import SKIPPED_FILE
 from model_export.errors import ManifestInvalid
@@ -34,7 +32,8 @@ from model_export.objective import SpecAugment
 from model_export.precision import choose_precision
 from model_export.ranks import this_process
 from model_export.recordings import load_waveform
-from model_export.resuming import RUN_FILE, newest_checkpoint
+from model_export.resuming import newest_checkpoint
+from model_export.run_clips import verified_once
 from model_export.schedule import Schedule
 from model_export.surgery import count_parameters, select_layers
 from model_export.text import make_vocabulary, read_vocabulary
@@ -56,7 +55,8 @@ def finetune(options: argparse.Namespace) -> None:
     """Fine-tune, or go on with an earlier run; under torchrun, as one of its processes."""
     rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
     train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
-    train, dev = _verified(train, "train", options.out), _verified(dev, "dev", options.out)
+    train = verified_once(train, "train", options.out)
+    dev = verified_once(dev, "dev", options.out)
     if options.start:
         vocabulary = load_spec(options.start).vocabulary
     elif options.vocabulary:
@@ -83,15 +83,6 @@ def finetune(options: argparse.Namespace) -> None:
     if process.is_main_process:
         print(f"{options.out}: WER {rates['eval_wer']:.1f} %, CER {rates['eval_cer']:.1f} % on dev")
     process.destroy_process_group()
-
-
-def _verified(corpus: Corpus, name: str, out: Path) -> Corpus:
-    """Open every clip, or take over what was found when this run was started."""
-    record = out / f"verified-{name}.json"
-    known = read_verdicts(record) if (out / RUN_FILE).exists() else {}
-    verified = verify_audio(corpus, name, known)
-    write_verdicts(record, corpus, verified)
-    return verified
 
 
 def _schedule(options: argparse.Namespace) -> Schedule:

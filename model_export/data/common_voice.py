@@ -15,10 +15,7 @@ def _rows(folder: Path, split: str) -> Rows:
     path = folder / f"{split}.tsv"
     if not split or not path.is_file():
         found = ", ".join(_splits_in(folder))
-        raise ManifestInvalid(
-            f"{folder} is a Common Voice folder without split {split!r}: "
-            f"say {folder}#SPLIT with one of: {found}"
-        )
+        raise ManifestInvalid(f"{folder}#{split} is no split of this Common Voice folder: {found}")
     durations_s = _durations_s(folder / DURATIONS_FILE)
     for place, fields in read_table(path, (("path",), ("sentence",))):
         yield fields if isinstance(fields, Skipped) else _row(folder, place, fields, durations_s)

@@ -91,11 +91,13 @@ def _saved_rows(folder: Path, split: str) -> Rows:
         dataset = load_from_disk(str(folder))
     if isinstance(dataset, DatasetDict):
         if split not in dataset:
-            choice = f"say {folder}#SPLIT with one of: {', '.join(dataset)}"
-            raise ManifestInvalid(f"{folder} has no split {split!r}: {choice}")
+            found = ", ".join(dataset)
+            raise ManifestInvalid(f"{folder}#{split} is no split of this data set: {found}")
         return _rows(dataset[split], f"{folder}#{split}")
     if split and split != str(dataset.split):
-        raise ManifestInvalid(f"{folder} has no split {split!r}; it is one data set, of no split")
+        raise ManifestInvalid(
+            f"{folder} has no split {split!r}; it is one data set: {dataset.split}"
+        )
     return _rows(dataset, str(folder))
 
 

@@ -41,7 +41,7 @@ def verify_audio(corpus: Corpus, name: str, known: Mapping[str, Verdict] | None 
     """
     with ThreadPool(os.cpu_count()) as pool:  # libav and libsndfile run beside each other
         measured = pool.imap(partial(_verified, known or {}), corpus.clips, CLIPS_AT_ONCE)
-        results = list(tqdm(measured, f"open {name}", len(corpus.clips), unit="clip"))
+        results = list(tqdm(measured, f"open {name}", len(corpus.clips), unit="clip", disable=None))
     pairs = zip(corpus.clips, results, strict=True)
     corrected = sum(isinstance(new, Clip) and not _agree(old, new) for old, new in pairs)
     verified = Corpus(
@@ -64,7 +64,7 @@ def write_verdicts(path: Path, before: Corpus, verified: Corpus) -> None:
     faults = {row.place: (row.reason, row.detail) for row in verified.skipped}
     verdicts = {clip.key: seconds.get(clip.key) or faults[clip.key] for clip in before.clips}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = path.with_name(f"{path.name}.{os.getpid()}")
+    partial_file = path.with_suffix(".partial")
     partial_file.write_text(json.dumps(verdicts))
     partial_file.replace(path)
 

@@ -94,7 +94,7 @@ def corpus_of(folder: Path):
 @pytest.mark.parametrize("split", ["", "#test", "#clip_durations"])
 def test_a_split_that_is_not_there_is_an_error(common_voice: Path, split: str) -> None:
     (common_voice / "clip_durations.tsv").write_text("clip\tduration[ms]\n")
-    with pytest.raises(ManifestInvalid, match=r"one of: train, dev$|no column 'path'"):
+    with pytest.raises(ManifestInvalid, match=r"Common Voice folder: train, dev$|no column 'path'"):
         read_corpus(f"{common_voice}{split}", RULES)
 
 
