@@ -19,6 +19,10 @@ A run that was stopped, by Ctrl-C, SIGTERM or a crash, goes on when the same com
 Several GPUs: torchrun --nproc-per-node 4 -m model_export.cli finetune ...; several machines need
 --out and --cache-features on a disk that they share. Curves: tensorboard --logdir OUT.
 """
+DATA_HELP = (
+    "manifest (JSONL, CSV, TSV), folder (Common Voice, Kaldi, LJSpeech, audiofolder, Parquet, "
+    "save_to_disk) or hf:NAME[@REVISION][:CONFIG]"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,8 +68,8 @@ def _add_finetune(command: argparse.ArgumentParser) -> None:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
-    add("--dev", required=True, metavar="MANIFEST[#SPLIT]", help="chooses the best checkpoint")
+    add("--train", required=True, metavar="DATA[#SPLIT]", help=DATA_HELP)
+    add("--dev", required=True, metavar="DATA[#SPLIT]", help="chooses the best checkpoint")
     add("--copies", default=1, type=_count, help="entries per clip, all but one augmented")
     add(
         "--vocabulary",
@@ -150,12 +154,13 @@ def _count(text: str) -> int:
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("model", type=Path, help="checkpoint or bundle")
-    add("manifest", metavar="MANIFEST[#SPLIT]")
+    add("manifest", metavar="DATA[#SPLIT]", help=DATA_HELP)
     add("--base", help="where the checkpoint's base lies now")
     add("--min-seconds", default=0.0, type=float, help="leave shorter clips out")
     add("--name", help="of the test set, for the record")
     add("--note", default="", help="for the record")
     add("--json", type=Path, metavar="FILE", help="write the record, for export --measured")
+    add("--skipped", type=Path, metavar="FILE", help="write what cannot be used, as JSONL")
     add("--hypotheses", type=Path, metavar="FILE", help="write what was recognised, as JSONL")
 
 

@@ -11,7 +11,17 @@ from pydantic import ValidationError
 
 from model_export.bundle import BundleFacts, created_with, write_bundle
 from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
-from model_export.data import Clip, Corpus, keep_spellable, read_corpus
+from model_export.data import (
+    Clip,
+    Corpus,
+    keep_spellable,
+    name_of,
+    read_corpus,
+    summary_of,
+    verify_audio,
+    write_skipped,
+)
+from model_export.data.report import SKIPPED_FILE
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
@@ -23,6 +33,7 @@ from model_export.precision import choose_precision
 from model_export.ranks import this_process
 from model_export.recordings import load_waveform
 from model_export.resuming import newest_checkpoint
+from model_export.run_clips import verified_once
 from model_export.schedule import Schedule
 from model_export.surgery import count_parameters, select_layers
 from model_export.text import make_vocabulary, read_vocabulary
@@ -43,15 +54,16 @@ transformers.logging.disable_progress_bar()
 def finetune(options: argparse.Namespace) -> None:
     """Fine-tune, or go on with an earlier run; under torchrun, as one of its processes."""
     rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
-    train = read_corpus(options.train, rules)
+    train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
+    train = verified_once(train, "train", options.out)
+    dev = verified_once(dev, "dev", options.out)
     if options.start:
         vocabulary = load_spec(options.start).vocabulary
     elif options.vocabulary:
         vocabulary = read_vocabulary(options.vocabulary)
     else:
         vocabulary = make_vocabulary(clip.text for clip in train.clips)
-    train = keep_spellable(train, vocabulary)
-    dev = keep_spellable(read_corpus(options.dev, rules), vocabulary)
+    train, dev = keep_spellable(train, vocabulary), keep_spellable(dev, vocabulary)
     run = FineTuning(
         _spec(options, vocabulary, rules),
         out=options.out,
@@ -62,7 +74,7 @@ def finetune(options: argparse.Namespace) -> None:
     train, dev = run.fitting_batches(train), run.fitting(dev)
     process = this_process()
     if process.is_main_process:
-        _report_skipped(train, dev)
+        _report_skipped({"train": train, "dev": dev}, options.out / SKIPPED_FILE)
         learning = count_parameters(run.model, trainable_only=True)
         print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
         if resumed := newest_checkpoint(options.out):
@@ -105,7 +117,7 @@ def _spec(
         also_train=tuple(options.also_train),
         vocabulary=vocabulary,
         text_normalisation=rules,
-        data=(Path(options.train.partition("#")[0]).name,),
+        data=(name_of(options.train),),
     )
 
 
@@ -113,7 +125,8 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score a checkpoint or a bundle on a manifest."""
     recogniser = open_recogniser(options.model, base=options.base)
     corpus = read_corpus(options.manifest, recogniser.text_normalisation)
-    _report_skipped(corpus)
+    corpus = verify_audio(corpus, "clips")
+    _report_skipped({"evaluate": corpus}, options.skipped)
     clips = [clip for clip in corpus.clips if _is_long_enough(clip, options.min_seconds)]
     if not clips:
         raise ManifestInvalid(
@@ -131,7 +144,7 @@ def evaluate(options: argparse.Namespace) -> None:
         rows = ({"audio": str(c.audio), "text": c.text, "hypothesis": h} for c, h in lines)
         options.hypotheses.write_text("".join(json.dumps(row) + "\n" for row in rows))
     if options.json:
-        measurement = result.measurement(options.name or Path(options.manifest).name, options.note)
+        measurement = result.measurement(options.name or name_of(options.manifest), options.note)
         options.json.write_text(measurement.model_dump_json(indent=2) + "\n")
 
 
@@ -195,6 +208,10 @@ def inspect(options: argparse.Namespace) -> None:
     print(f"  licence     {manifest.provenance.weights_licence}")
 
 
-def _report_skipped(*corpora: Corpus) -> None:
-    for line in (line for corpus in corpora for line in corpus.skipped):
-        print(f"skipped {line}", file=sys.stderr)
+def _report_skipped(corpora: dict[str, Corpus], path: Path | None) -> None:
+    """Tell what was skipped: a few rows of each kind on stderr, all in a file."""
+    for name, corpus in corpora.items():
+        for line in summary_of(corpus, name):
+            print(line, file=sys.stderr)
+    if path is not None:
+        write_skipped(path, (row for corpus in corpora.values() for row in corpus.skipped))

@@ -1,7 +1,8 @@
 """Cached hidden frames of the frozen lower part: computed once, then every epoch is cheap.
 
     <key>.bf16    hidden frames of all entries, one after the other, bfloat16, memory-mapped
-    <key>.json    how many frames each entry has; written last, so it makes the frames valid
+    <key>.json    how many frames each entry has, and which clips could not be read; written last,
+                  so it makes the frames valid
 
 The key is a digest of all that the frames depend on, so that a cache can never be stale. Nothing
 else refers to these files: any of them, or the folder, may be deleted while no run uses them.
@@ -28,13 +29,14 @@ from model_export.ctc_model import CtcModel
 from model_export.data import Clip
 from model_export.errors import TrainingRefused
 from model_export.precision import Precision, autocast
-from model_export.recordings import load_waveform
+from model_export.recordings import digests_of
 from model_export.training_data import Example, duration_s
+from model_export.unreadable import ClipReader
 from service.audio import SAMPLE_RATE_HZ
-from service.bundle import sha256_of
 
 FORMAT = 3  # also to be raised when a front end or a frozen layer computes something else
 CLIPS_AT_ONCE = 64
+UNKNOWN_S = 1.0  # silence in place of a clip whose duration nobody knows
 BATCH_SAMPLES = 120 * SAMPLE_RATE_HZ
 
 
@@ -61,7 +63,7 @@ class CacheRequest:
     @cached_property
     def audio_digests(self) -> list[str]:
         """SHA-256 of each clip's audio."""
-        return [sha256_of(clip.audio) for clip in self.clips]
+        return digests_of(clip.audio for clip in self.clips)
 
     def key(self) -> str:
         """Digest of everything the frames depend on, the audio's bytes included."""
@@ -113,7 +115,9 @@ class CachedExamples:
     def __getitem__(self, index: int) -> Example:
         end = self._ends[index]
         labels = self._labels[index % len(self._labels)]
-        return Example(self._frames[end - self.sizes[index] : end], torch.tensor(labels))
+        return Example(
+            self._frames[end - self.sizes[index] : end], torch.tensor(labels, dtype=torch.int64)
+        )
 
 
 def cached_examples(folder: Path, request: CacheRequest, model: CtcModel) -> CachedExamples:
@@ -136,18 +140,24 @@ def cached_examples(folder: Path, request: CacheRequest, model: CtcModel) -> Cac
         if not _is_whole(frames, index, model.width):
             stream.truncate(0)
             _announce(frames, request.bytes_needed(model))
-            counts = _write_frames(stream, request, model)
+            read = ClipReader()
+            counts = _write_frames(stream, request, model, read)
             stream.flush()
+            unreadable = [i for i, clip in enumerate(request.clips) if clip in read.unreadable]
             unfinished = index.with_suffix(".unfinished")
-            unfinished.write_text(json.dumps(counts))
+            unfinished.write_text(json.dumps({"frames": counts, "unreadable": unreadable}))
             unfinished.replace(index)
-    return CachedExamples(frames, json.loads(index.read_text()), model.width, request.labels)
+    entries = json.loads(index.read_text())
+    labels = list(request.labels)
+    for clip_index in entries["unreadable"]:
+        labels[clip_index] = []  # of silence
+    return CachedExamples(frames, entries["frames"], model.width, labels)
 
 
 def _is_whole(frames: Path, index: Path, width: int) -> bool:
     if not index.exists():
         return False
-    total_frames = sum(json.loads(index.read_text()))
+    total_frames = sum(json.loads(index.read_text())["frames"])
     return bool(frames.stat().st_size == total_frames * width * torch.bfloat16.itemsize)
 
 
@@ -168,7 +178,9 @@ def _size(count_bytes: int) -> str:
     return f"{count_bytes / 1e9:.1f} GB" if large else f"{count_bytes / 1e6:.1f} MB"
 
 
-def _write_frames(stream: BinaryIO, request: CacheRequest, model: CtcModel) -> list[int]:
+def _write_frames(
+    stream: BinaryIO, request: CacheRequest, model: CtcModel, read: ClipReader
+) -> list[int]:
     """Write the frames of all copies; the index that makes them valid is written by the caller."""
     counts: list[int] = []
     total = len(request.clips) * request.copies
@@ -176,7 +188,7 @@ def _write_frames(stream: BinaryIO, request: CacheRequest, model: CtcModel) -> l
         for copy in range(request.copies):
             for start in range(0, len(request.clips), CLIPS_AT_ONCE):
                 some = range(start, min(start + CLIPS_AT_ONCE, len(request.clips)))
-                for hidden in _hidden_frames(request, some, copy, model):
+                for hidden in _hidden_frames(request, some, copy, model, read):
                     stream.write(hidden.bfloat16().contiguous().view(torch.int16).numpy().data)
                     counts.append(len(hidden))
                 bar.update(len(some))
@@ -184,10 +196,10 @@ def _write_frames(stream: BinaryIO, request: CacheRequest, model: CtcModel) -> l
 
 
 def _hidden_frames(
-    request: CacheRequest, clip_indices: range, copy: int, model: CtcModel
+    request: CacheRequest, clip_indices: range, copy: int, model: CtcModel, read: ClipReader
 ) -> list[Tensor]:
     """Hidden frames of each clip `[frames, width]`, computed in batches of like length."""
-    waveforms = [_waveform(request, index, copy, model) for index in clip_indices]
+    waveforms = [_waveform(request, index, copy, model, read) for index in clip_indices]
     device = model.head.weight.device
     results: dict[int, Tensor] = {}
     for batch in _like_lengths([len(waveform) for waveform in waveforms]):
@@ -200,8 +212,13 @@ def _hidden_frames(
     return [results[index] for index in range(len(waveforms))]
 
 
-def _waveform(request: CacheRequest, clip_index: int, copy: int, model: CtcModel) -> Tensor:
-    waveform = load_waveform(request.clips[clip_index].audio)
+def _waveform(
+    request: CacheRequest, clip_index: int, copy: int, model: CtcModel, read: ClipReader
+) -> Tensor:
+    clip = request.clips[clip_index]
+    waveform = read(clip)
+    if waveform is None:
+        return torch.zeros(round((clip.seconds or UNKNOWN_S) * SAMPLE_RATE_HZ))
     if copy:
         augmenter = WaveformAugmenter(model.front_end.longest_pass_s)
         waveform = augmenter(waveform, request.seed_of(clip_index, copy))

@@ -1,5 +1,6 @@
 """Error rates, and the text of label sequences."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,10 +19,17 @@ class ErrorRates:
 
 
 def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
-    """Word and character error rates of normalised texts; no reference may be empty."""
+    """Word and character error rates of normalised texts.
+
+    Pairs without a reference, which are recordings that could not be read, do not count.
+    """
+    pairs = [pair for pair in zip(references, hypotheses, strict=True) if pair[0]]
+    if not pairs:
+        return ErrorRates(math.nan, math.nan)
+    spoken, recognised = map(list, zip(*pairs, strict=True))
     return ErrorRates(
-        wer_percent=100 * float(jiwer.wer(list(references), list(hypotheses))),
-        cer_percent=100 * float(jiwer.cer(list(references), list(hypotheses))),
+        wer_percent=100 * float(jiwer.wer(spoken, recognised)),
+        cer_percent=100 * float(jiwer.cer(spoken, recognised)),
     )
 
 

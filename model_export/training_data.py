@@ -11,10 +11,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model_export.augment import SPEEDS, WaveformAugmenter
 from model_export.ctc_model import FrontEndFacts
-from model_export.data import Clip, Corpus
-from model_export.errors import ManifestInvalid
+from model_export.data import Clip, Corpus, Reason
+from model_export.data.corpus import usable
 from model_export.recordings import load_waveform
 from model_export.text import encode, frames_needed
+from model_export.unreadable import ClipReader
 from service.audio import SAMPLE_RATE_HZ
 from service.bundle import Vocabulary
 
@@ -62,6 +63,9 @@ def collate(examples: list[Example]) -> dict[str, Tensor]:
 class WaveformExamples:
     """Examples decoded from their recordings each time.
 
+    A recording that has become unreadable gives silence without words: batches, and with them a
+    resumed run, stay as they are.
+
     Args:
         clips: the utterances.
         labels: label ids of each.
@@ -80,6 +84,7 @@ class WaveformExamples:
         self._clips = clips
         self._labels = labels
         self._augmenter = WaveformAugmenter(longest_s)
+        self._read = ClipReader()
         self._epoch = 0
         clean = [round(duration_s(clip) * SAMPLE_RATE_HZ) for clip in clips]
         augmented = [
@@ -97,7 +102,9 @@ class WaveformExamples:
 
     def __getitem__(self, index: int) -> Example:
         copy, clip_index = divmod(index, len(self._clips))
-        waveform = load_waveform(self._clips[clip_index].audio)
+        waveform = self._read(self._clips[clip_index])
+        if waveform is None:
+            return Example(torch.zeros(self.sizes[index]), torch.tensor([], dtype=torch.int64))
         if copy:
             waveform = self._augmenter(waveform, index, self._epoch)
         return Example(torch.from_numpy(waveform), torch.tensor(self._labels[clip_index]))
@@ -128,29 +135,34 @@ def keep_fitting(
     faults = {
         clip: _too_long(clip, longest_s) or _misfit(clip, front_end, vocabulary) for clip in clips
     }
-    lines = tuple(f"{clip.audio}: {fault}" for clip, fault in faults.items() if fault)
+    skipped = [clip.skipped(*fault) for clip, fault in faults.items() if fault]
     kept = tuple(clip for clip in clips if faults[clip] is None)
-    if not kept:
-        raise ManifestInvalid(f"no clip fits the encoder; first: {lines[0]}")
-    return Corpus(kept, (*corpus.skipped, *lines))
+    fitting = replace(corpus, clips=kept, skipped=(*corpus.skipped, *skipped))
+    return usable(fitting, "no clip fits the encoder")
 
 
-def _too_long(clip: Clip, longest_s: float) -> str | None:
+def _too_long(clip: Clip, longest_s: float) -> tuple[Reason, str] | None:
     if (seconds := duration_s(clip)) > longest_s:
-        return f"lasts {seconds:.2f} s; a batch holds {longest_s:g} s"
+        return Reason.TOO_LONG, f"lasts {seconds:.2f} s; a batch holds {longest_s:g} s"
     return None
 
 
-def _misfit(clip: Clip, front_end: FrontEndFacts, vocabulary: Vocabulary) -> str | None:
+def _misfit(
+    clip: Clip, front_end: FrontEndFacts, vocabulary: Vocabulary
+) -> tuple[Reason, str] | None:
     seconds = duration_s(clip)
     shortest_s = front_end.receptive_field_samples / SAMPLE_RATE_HZ
     # The slowest augmentation makes it this much longer.
     longest_s = (front_end.longest_pass_s or math.inf) * min(SPEEDS)
     if not shortest_s <= seconds <= longest_s:
-        return f"lasts {seconds:.2f} s; the encoder takes {shortest_s:.2f} to {longest_s:.2f} s"
+        reason = Reason.TOO_SHORT if seconds < shortest_s else Reason.TOO_LONG
+        return (
+            reason,
+            f"lasts {seconds:.2f} s; the encoder takes {shortest_s:.2f} to {longest_s:.2f} s",
+        )
     frames = int(seconds * SAMPLE_RATE_HZ) // front_end.samples_per_frame
     if (needed := frames_needed(encode(clip.text, vocabulary))) > frames:
-        return f"has {frames} frames; its text needs {needed}"
+        return Reason.TEXT_TOO_LONG, f"has {frames} frames; its text needs {needed}"
     return None
 
 

@@ -1,8 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 from recordings import SPEECH
 
 from model_export import commands
 from model_export.cli import main
+from model_export.data import Corpus
 from service.config import PACKAGED_BUNDLE
 
 
@@ -37,3 +41,45 @@ def test_a_count_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["finetune", "--train", "a", "--dev", "b", "--out", "c", "--accumulate", "0"])
     assert "0 is not at least 1" in capsys.readouterr().err
+
+
+def test_what_cannot_be_used_is_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.flac").write_bytes((SPEECH / "librivox-0880.flac").read_bytes()[:20000])
+    audios = [str(SPEECH / "librivox-0880.flac"), "torn.flac", "gone.flac"]
+    rows = [json.dumps({"audio": audio, "text": "he was not", "seconds": 9}) for audio in audios]
+    manifest = tmp_path / "rows.jsonl"
+    manifest.write_text("\n".join(rows))
+    listed, hypotheses = tmp_path / "skipped.jsonl", tmp_path / "hypotheses.jsonl"
+    files = ["--skipped", str(listed), "--hypotheses", str(hypotheses)]
+    assert main(["evaluate", str(PACKAGED_BUNDLE), str(manifest), *files]) == 0
+
+    told = capsys.readouterr().err
+    assert "evaluate: wrong stated durations, not used: 1" in told
+    assert f"evaluate: skipped 1: audio is missing\n  {manifest}:3  {tmp_path}/gone.flac" in told
+    skipped = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [row["place"] for row in skipped] == [f"{manifest}:3", f"{manifest}:2"]
+    assert skipped[1]["reason"] == "audio cannot be decoded"
+    recognised = [json.loads(line)["audio"] for line in hypotheses.read_text().splitlines()]
+    assert recognised == audios[:1]
+
+
+def test_a_run_goes_on_when_a_recording_has_vanished(
+    tmp_path: Path, spoken: Corpus, whisper_base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for clip in spoken.clips:
+        (tmp_path / clip.audio.name).write_bytes(clip.audio.read_bytes())
+    rows = [{"audio": clip.audio.name, "text": clip.text} for clip in spoken.clips]
+    manifest = tmp_path / "rows.jsonl"
+    manifest.write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "0.wav").write_bytes(b"never was audio")
+    command = ["finetune", "--base", str(whisper_base), "--max-steps", "2", "--replace", "1"]
+    command += ["--train", str(manifest), "--dev", str(manifest), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    listed = (tmp_path / "out" / "skipped.jsonl").read_text().splitlines()
+    assert [json.loads(row)["place"] for row in listed] == [f"{manifest}:1"] * 2
+
+    (tmp_path / "5.wav").write_bytes(b"no longer audio")
+    assert main(command) == 0
+    assert [record.getMessage()[:18] for record in caplog.records] == ["left out, 1 so far"]

@@ -176,3 +176,21 @@ def test_frames_are_computed_in_the_precision_of_the_run(
     rounded = cached_examples(tmp_path, replace(request_for, precision="bf16"), model)[0].inputs
     assert not torch.equal(rounded, exact)
     torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.1)
+
+
+def test_an_unreadable_recording_is_cached_as_silence_without_words(
+    tmp_path: Path, request_for: CacheRequest, model: CtcModel
+) -> None:
+    gone = Clip(tmp_path / "gone.wav", "b", 0.5)
+    request = replace(request_for, clips=(request_for.clips[0], gone, request_for.clips[2]))
+    with torch.inference_mode():
+        silence, _ = model.lower(torch.zeros(1, 8000), torch.tensor([8000]), 1)
+    for _ in ("computed", "found"):
+        examples = cached_examples(tmp_path, request, model)
+        for index in (1, 4):
+            assert examples[index].labels.tolist() == []
+            torch.testing.assert_close(
+                examples[index].inputs.float(), silence[0], rtol=BF16_ROUNDING, atol=1e-4
+            )
+        assert [examples[index].labels.tolist() for index in (0, 2)] == [[1], [3]]
+    assert request.key() != request_for.key()

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,12 @@ def test_gradients_stay_above_the_first_layer(spec: ModelSpec, masking: SpecAugm
     objective(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"].backward()
     reached = {n for n, value in objective.model.named_parameters() if value.grad is not None}
     assert reached == trained_tensors(objective.model).keys()
+
+
+def test_silence_without_words_is_learnt_as_blanks() -> None:
+    logits = torch.zeros(1, 3, 4, requires_grad=True)
+    (loss,) = ctc_losses(logits, torch.tensor([3]), torch.empty(1, 0, dtype=torch.int64), 0)
+    loss.backward()
+    assert loss.item() == pytest.approx(3 * math.log(4))
+    assert logits.grad is not None
+    assert (logits.grad[0, :, 0] < 0).all()

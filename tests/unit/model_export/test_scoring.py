@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,11 @@ def test_error_rates_may_pass_100_percent() -> None:
 def test_an_empty_hypothesis_misses_everything() -> None:
     rates = error_rates(["a b"], [""])
     assert rates.wer_percent == rates.cer_percent == 100
+
+
+def test_what_could_not_be_read_does_not_count() -> None:
+    assert error_rates(["a b", ""], ["a c", "d"]).wer_percent == pytest.approx(50)
+    assert math.isnan(error_rates([""], ["d"]).wer_percent)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import soundfile
 import torch
 
 from model_export.ctc_model import FrontEndFacts
-from model_export.data import Clip, Corpus
+from model_export.data import Clip, Corpus, Reason, Skipped
 from model_export.errors import ManifestInvalid
 from model_export.recordings import load_waveform
 from model_export.text import make_vocabulary
@@ -94,14 +94,28 @@ def test_misfits_are_skipped_and_listed(clips: list[Clip]) -> None:
     vocabulary = make_vocabulary(["ab"])
     short, long, wordy = (replace(clips[1], seconds=s) for s in (0.01, 0.95, 0.06))
     fine = replace(clips[1], text="ab")
-    corpus = Corpus((short, long, replace(wordy, text="aaa"), fine), ("earlier",))
+    earlier = Skipped("rows.csv:3", Reason.EMPTY_TEXT, "")
+    corpus = Corpus((short, long, replace(wordy, text="aaa"), fine), (earlier,))
     kept = keep_fitting(corpus, front_end, vocabulary)
     assert kept.clips == (replace(fine, seconds=0.5),)
-    assert kept.skipped[0] == "earlier"
-    assert "lasts 0.01 s; the encoder takes 0.03 to 0.90 s" in kept.skipped[1]
-    assert "lasts 0.95 s" in kept.skipped[2]
-    assert "has 3 frames; its text needs 5" in kept.skipped[3]
+    limits = "the encoder takes 0.03 to 0.90 s"
+    assert kept.skipped == (
+        earlier,
+        short.skipped(Reason.TOO_SHORT, f"lasts 0.01 s; {limits}"),
+        long.skipped(Reason.TOO_LONG, f"lasts 0.95 s; {limits}"),
+        wordy.skipped(Reason.TEXT_TOO_LONG, "has 3 frames; its text needs 5"),
+    )
     with pytest.raises(ManifestInvalid, match=r"lasts 0\.50 s; a batch holds 0\.4 s"):
         keep_fitting(Corpus((fine,), ()), front_end, vocabulary, batch_s=0.4)
     with pytest.raises(ManifestInvalid, match="no clip fits the encoder"):
         keep_fitting(Corpus((short,), ()), front_end, vocabulary)
+
+
+def test_a_recording_that_vanishes_gives_silence_without_words(clips: list[Clip]) -> None:
+    examples = WaveformExamples(clips, [[1], [2]], copies=2)
+    sizes = list(examples.sizes)
+    clips[1].audio.unlink()
+    for index in (1, 3):
+        example = examples[index]
+        assert torch.equal(example.inputs, torch.zeros(sizes[index]))
+        assert collate([examples[0], example])["labels"].tolist() == [[1], [IGNORED_LABEL]]
