@@ -8,7 +8,7 @@ from typing import get_args
 from model_export.errors import ExportError
 from model_export.freezing import ALSO_TRAIN
 from model_export.precision import PRECISIONS
-from service.bundle import Mixer, Runtime
+from service.bundle import Digits, Mixer, Runtime
 from service.errors import ServiceError
 
 DEFAULT_BASE = "openai/whisper-tiny.en"
@@ -58,12 +58,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_finetune(command: argparse.ArgumentParser) -> None:
     command.epilog = FINETUNE_EPILOG
     _add_data(command.add_argument_group("data"))
+    _add_text(command.add_argument_group("text"))
     _add_model(command.add_argument_group("model"))
     _add_training(command.add_argument_group("training"))
     _add_cost(command.add_argument_group("speed and memory"))
     record = command.add_argument_group("record").add_argument
     record("--out", required=True, type=Path, help="checkpoint folder; an old run there goes on")
-    record("--language", default=[], action="append", help="code to record, such as en")
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
@@ -77,8 +77,6 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="one character a line, instead of the text's",
     )
-    add("--keep", default="'", help="characters kept beside letters (%(default)s)")
-    add("--cased", action="store_true", help="keep upper case")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
@@ -144,11 +142,16 @@ def _add_cost(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
-    return count
+def _add_text(group: argparse._ArgumentGroup) -> None:
+    """How transcripts are normalised; None where nothing is asked, so that --start can be kept."""
+    add = group.add_argument
+    add("--language", default=[], action="append", help="code such as en; the first rules the text")
+    add("--digits", choices=get_args(Digits), help="in texts (default: refuse such texts)")
+    add("--cased", action="store_true", help="keep upper case")
+    add("--keep", metavar="CHARACTERS", help="kept beside letters (none)")
+    add("--keep-inside", metavar="CHARACTERS", help="kept between two letters (')")
+    add("--punctuation", action="store_true", help="keep the punctuation of sentences")
+    add("--unicode-form", choices=("NFC", "NFKC"), help="NFC by default")
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:

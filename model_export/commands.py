@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -36,7 +37,8 @@ from model_export.resuming import newest_checkpoint
 from model_export.run_clips import verified_once
 from model_export.schedule import Schedule
 from model_export.surgery import count_parameters, select_layers
-from model_export.text import make_vocabulary, read_vocabulary
+from model_export.text import make_vocabulary, read_vocabulary, unknown_characters
+from model_export.text_options import rules_asked, rules_continued
 from model_export.training_data import duration_s
 from service.bundle import (
     Measurement,
@@ -53,19 +55,16 @@ transformers.logging.disable_progress_bar()
 
 def finetune(options: argparse.Namespace) -> None:
     """Fine-tune, or go on with an earlier run; under torchrun, as one of its processes."""
-    rules = TextNormalisation(lowercase=not options.cased, keep=options.keep)
+    start = load_spec(options.start) if options.start else None
+    rules = rules_continued(options, start.text_normalisation) if start else rules_asked(options)
     train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
     train = verified_once(train, "train", options.out)
     dev = verified_once(dev, "dev", options.out)
-    if options.start:
-        vocabulary = load_spec(options.start).vocabulary
-    elif options.vocabulary:
-        vocabulary = read_vocabulary(options.vocabulary)
-    else:
-        vocabulary = make_vocabulary(clip.text for clip in train.clips)
+    vocabulary = start.vocabulary if start else _vocabulary(options, train)
+    unknown = unknown_characters((clip.text for clip in dev.clips), vocabulary)
     train, dev = keep_spellable(train, vocabulary), keep_spellable(dev, vocabulary)
     run = FineTuning(
-        _spec(options, vocabulary, rules),
+        _spec(options, vocabulary, rules, start.languages if start else ()),
         out=options.out,
         schedule=_schedule(options),
         cache_dir=options.cache_features,
@@ -74,6 +73,7 @@ def finetune(options: argparse.Namespace) -> None:
     train, dev = run.fitting_batches(train), run.fitting(dev)
     process = this_process()
     if process.is_main_process:
+        _report_unknown(unknown)
         _report_skipped({"train": train, "dev": dev}, options.out / SKIPPED_FILE)
         learning = count_parameters(run.model, trainable_only=True)
         print(f"{learning:,} of {count_parameters(run.model):,} parameters learn")
@@ -103,14 +103,23 @@ def _schedule(options: argparse.Namespace) -> Schedule:
     )
 
 
+def _vocabulary(options: argparse.Namespace, train: Corpus) -> Vocabulary:
+    if options.vocabulary:
+        return read_vocabulary(options.vocabulary)
+    return make_vocabulary(clip.text for clip in train.clips)
+
+
 def _spec(
-    options: argparse.Namespace, vocabulary: Vocabulary, rules: TextNormalisation
+    options: argparse.Namespace,
+    vocabulary: Vocabulary,
+    rules: TextNormalisation,
+    languages: tuple[str, ...],
 ) -> ModelSpec:
     folder = resolve_base(options.base)
     return ModelSpec(
         base=options.base,
         base_digest=digest_of_base(folder),
-        languages=tuple(options.language),
+        languages=tuple(options.language) or languages,
         layers=select_layers(options.replace, layer_count_of(folder)),
         mixer=options.mixer,
         window_frames=options.window if options.mixer == "wsm" else None,
@@ -206,6 +215,12 @@ def inspect(options: argparse.Namespace) -> None:
         print(f"  measured    {row.test_set}: {rates}")
     print(f"  base        {manifest.provenance.base}")
     print(f"  licence     {manifest.provenance.weights_licence}")
+
+
+def _report_unknown(clips_by_character: Counter[str]) -> None:
+    listed = ", ".join(f"{c!r} in {count}" for c, count in clips_by_character.most_common())
+    if listed:
+        print(f"dev has characters that training has not: {listed} clips", file=sys.stderr)
 
 
 def _report_skipped(corpora: dict[str, Corpus], path: Path | None) -> None:

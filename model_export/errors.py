@@ -4,6 +4,8 @@ ExportError
 ├── BaseUnavailable      no such folder or model name, or not a speech encoder we know
 ├── ReplacementRefused   the layers asked for cannot be replaced; nothing was changed
 ├── ManifestInvalid      a manifest or a row of it cannot be used
+├── NormalisationInvalid text rules that cannot be followed
+├── TextRefused          a transcript cannot be normalised without guessing
 ├── CheckpointInvalid    a checkpoint is incomplete or belongs to another base
 ├── TrainingRefused      this machine cannot train as asked: precision, disk space
 ├── TrainingStopped      a signal ended training; its checkpoint says where to go on
@@ -25,6 +27,14 @@ class ReplacementRefused(ExportError):
 
 class ManifestInvalid(ExportError):
     """A manifest, or a row of it, cannot be used."""
+
+
+class NormalisationInvalid(ExportError):
+    """Text rules that cannot be followed."""
+
+
+class TextRefused(ExportError):
+    """A transcript cannot be normalised without guessing."""
 
 
 class CheckpointInvalid(ExportError):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from service.bundle import LayerMixing, Manifest, Measurement
+from service.bundle import LayerMixing, Manifest, Measurement, TextNormalisation
 
 TEMPLATE = """# {name}
 
@@ -26,9 +26,8 @@ Speech recognition for: {languages}. {summary}
 
 ## What to know before use
 
-It writes what its labels can spell: no punctuation, and digits only if they were in the training
-text. Speech unlike its training data is recognised worse. What the table does not list was not
-measured.
+It writes what its labels can spell. Speech unlike its training data is recognised worse. What the
+table does not list was not measured.
 """
 
 
@@ -49,7 +48,7 @@ def model_card(manifest: Manifest, summary: str) -> str:
         frame_ms=1000 * manifest.samples_per_frame / manifest.sample_rate_hz,
         longest="no limit but memory" if longest_s is None else f"{longest_s:g} s",
         tokens=len(manifest.vocabulary.tokens),
-        text="lower case" if rules.lowercase else "case kept",
+        text=_describe_text(rules),
         weights_licence=provenance.weights_licence,
         created_with=provenance.created_with,
         measurements=_table(manifest.measurements),
@@ -63,6 +62,17 @@ def describe_mixing(layers: Sequence[LayerMixing]) -> str:
         for layer in layers
     )
     return ", ".join(f"{count} {mixing}" for mixing, count in counts.items())
+
+
+def _describe_text(rules: TextNormalisation) -> str:
+    case = "lower case" if rules.lowercase else "case kept"
+    kept = " ".join(dict.fromkeys(rules.keep + rules.keep_inside))
+    digits = {
+        "refuse": "no digits",
+        "keep": "digits kept",
+        "spell": f"numbers as words of {rules.language}",
+    }[rules.digits]
+    return f"{case}; letters, and of the rest {kept or 'nothing'}; {digits}"
 
 
 def _table(measurements: Sequence[Measurement]) -> str:

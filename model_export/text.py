@@ -1,29 +1,65 @@
 """Text normalisation and the vocabulary made from it."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-from model_export.errors import ManifestInvalid
+import regex
+
+from model_export.errors import ManifestInvalid, NormalisationInvalid, TextRefused
+from model_export.number_words import DIGIT, number_forms, spell_numbers
 from service.bundle import TextNormalisation, Vocabulary
 
 BLANK = "<blank>"
 WORD_DELIMITER = "|"
-LONE_APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
+PUNCTUATION = ".,?!:;\u2026¿¡।॥،؛؟۔。、？！՞։"  # noqa: RUF001  of sentences, in any script
+APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'", "\uff07": "'"})
+DOTLESS_LANGUAGES = frozenset({"az", "crh", "tr"})
+DOTLESS = str.maketrans({"I": "ı", "İ": "i"})  # noqa: RUF001
+# Format characters, variation selectors and the Arabic stretch have no sound and part no words.
+SOUNDLESS = regex.compile(r"[\p{Cf}\uFE00-\uFE0F\u034F\u180B-\u180D\u0640]")
 
 
 def normalise(text: str, rules: TextNormalisation) -> str:
     """Normalise a transcript: words of letters (and kept characters) with single spaces.
 
-    Digits stay: spelling them is a matter of the language, and dropping them would hide speech.
+    Marks stay with the letters they stand on, in any script; marks on nothing are dropped.
+
+    Raises:
+        TextRefused: it has digits, and the rules refuse them or cannot spell them.
     """
-    text = unicodedata.normalize(rules.unicode_form, text)
+    text = unicodedata.normalize(rules.unicode_form, text).translate(APOSTROPHES)
+    text = SOUNDLESS.sub(lambda found: found[0] if found[0] in rules.keep else "", text)
+    text = _without_digits(text, rules)
+    text = " ".join(_word(rules.keep, rules.keep_inside).findall(text))
     if rules.lowercase:
-        # Lower case may compose where upper case does not: J with caron.
-        text = unicodedata.normalize(rules.unicode_form, text.lower())
-    text = text.translate(LONE_APOSTROPHES)
-    return " ".join("".join(_kept(character, rules.keep) for character in text).split())
+        text = lower(text, rules.language)
+    # Lower case may compose where upper case does not: J with caron.
+    return unicodedata.normalize(rules.unicode_form, text)
+
+
+def lower(text: str, language: str | None) -> str:
+    """Lower case by the language's rules."""
+    if language and regex.split("[-_]", language.lower())[0] in DOTLESS_LANGUAGES:
+        text = text.translate(DOTLESS)
+    return text.lower()
+
+
+def require_usable(rules: TextNormalisation) -> None:
+    """Check rules before the first text meets them.
+
+    Raises:
+        NormalisationInvalid: they keep spaces or the word delimiter, or spell numbers in a language
+            whose number words are not known.
+    """
+    kept = rules.keep + rules.keep_inside
+    if odd := [character for character in kept if character.isspace() or character == "|"]:
+        raise NormalisationInvalid(f"{odd[0]!r} stands between words and cannot be kept in them")
+    if rules.digits == "spell":
+        number_forms(rules.language)
 
 
 def make_vocabulary(texts: Iterable[str]) -> Vocabulary:
@@ -50,6 +86,12 @@ def read_vocabulary(path: Path) -> Vocabulary:
     return make_vocabulary(characters)
 
 
+def unknown_characters(texts: Iterable[str], vocabulary: Vocabulary) -> Counter[str]:
+    """Characters of normalised texts that the vocabulary lacks, and how many texts have each."""
+    known = {*vocabulary.tokens, " "} - {vocabulary.word_delimiter}
+    return Counter(character for text in texts for character in set(text) - known)
+
+
 def encode(text: str, vocabulary: Vocabulary) -> list[int]:
     """Label ids of a normalised text.
 
@@ -67,9 +109,22 @@ def frames_needed(labels: Sequence[int]) -> int:
     return len(labels) + twins
 
 
-def _kept(character: str, keep: str) -> str:
-    category = unicodedata.category(character)
-    if character in keep or category[0] in "LMN":
-        return character
-    # Joiners and soft hyphens stand inside words; anything else parts them.
-    return "" if category == "Cf" else " "
+def _without_digits(text: str, rules: TextNormalisation) -> str:
+    if rules.digits == "spell":
+        return spell_numbers(text, rules.language)
+    if rules.digits == "refuse" and (found := DIGIT.search(text)):
+        raise TextRefused(f"the text has digits, such as {found[0]!r}")
+    return text
+
+
+@lru_cache
+def _word(keep: str, keep_inside: str) -> regex.Pattern[str]:
+    r"""Matches a word: letters with their marks, and what is kept of the rest."""
+    letter = r"[\p{L}\p{N}][\p{Mn}\p{Mc}]*"
+    parts = [letter]
+    if keep:
+        parts.append(f"[{regex.escape(keep.translate(APOSTROPHES))}]")
+    if keep_inside:
+        inside = regex.escape(keep_inside.translate(APOSTROPHES))
+        parts.append(rf"(?<={letter})[{inside}](?=[\p{{L}}\p{{N}}])")
+    return regex.compile(f"(?:{'|'.join(parts)})+")

@@ -23,6 +23,7 @@ GOLDEN_FILE = "golden.npz"
 Mixer = Literal["attention", "random-attention", "sm", "wsm"]
 Runtime = Literal["onnxruntime", "torchscript"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
+Digits = Literal["refuse", "keep", "spell"]
 
 
 class _Frozen(BaseModel):
@@ -60,11 +61,17 @@ class TextNormalisation(_Frozen):
         unicode_form: Unicode normal form.
         lowercase: case was folded.
         keep: characters kept beside letters; all others became spaces.
+        keep_inside: characters kept between two letters.
+        digits: texts with digits were refused, kept them, or had their numbers spelled.
+        language: code of the language whose rules of case and number words were followed.
     """
 
     unicode_form: Literal["NFC", "NFKC"] = "NFC"
     lowercase: bool = True
     keep: str = "'"
+    keep_inside: str = ""
+    digits: Digits = "keep"
+    language: str | None = None
 
 
 class LayerMixing(_Frozen):

@@ -1,10 +1,13 @@
 import json
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import torch
 from recordings import SPEECH
 
 from model_export import commands
+from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
 from model_export.data import Corpus
 from service.config import PACKAGED_BUNDLE
@@ -33,7 +36,7 @@ def test_the_options_of_fine_tuning_come_in_groups(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["finetune", "--help"])
     printed = capsys.readouterr().out
-    groups = ["data:", "model:", "training:", "speed and memory:", "record:"]
+    groups = ["data:", "text:", "model:", "training:", "speed and memory:", "record:"]
     assert [line for line in printed.splitlines() if line in groups] == groups
 
 
@@ -83,3 +86,70 @@ def test_a_run_goes_on_when_a_recording_has_vanished(
     (tmp_path / "5.wav").write_bytes(b"no longer audio")
     assert main(command) == 0
     assert [record.getMessage()[:18] for record in caplog.records] == ["left out, 1 so far"]
+
+
+class FineTuningAsked:
+    """Takes the place of fine-tuning, and remembers what was asked for."""
+
+    specs: ClassVar[list[ModelSpec]] = []
+
+    def __init__(self, spec: ModelSpec, **_: Any) -> None:
+        self.specs.append(spec)
+        self.model = torch.nn.Linear(1, 1)
+
+    def fitting(self, corpus: Corpus) -> Corpus:
+        return corpus
+
+    fitting_batches = fitting
+
+    def run(self, *_: Corpus) -> dict[str, float]:
+        return {"eval_wer": 0.0, "eval_cer": 0.0}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[ModelSpec]:
+    """Specs of the fine-tuning that is asked for, which is not done."""
+    monkeypatch.setattr(commands, "FineTuning", FineTuningAsked)
+    monkeypatch.setattr(FineTuningAsked, "specs", [])
+    return FineTuningAsked.specs
+
+
+def finetune(base: Path, out: Path, *options: str) -> int:
+    manifest = str(SPEECH / "manifest.jsonl")
+    required = ["--base", str(base), "--train", manifest, "--dev", manifest, "--out", str(out)]
+    return main(["finetune", *required, "--replace", "last:1", *options])
+
+
+def test_languages_normalisation_and_vocabulary_are_recorded(
+    whisper_base: Path, tmp_path: Path, asked: list[ModelSpec]
+) -> None:
+    finetune(whisper_base, tmp_path / "out", "--language", "en", "--digits", "spell", "--cased")
+    (spec,) = asked
+    assert spec.languages == ("en",)
+    rules = spec.text_normalisation
+    assert (rules.digits, rules.language, rules.lowercase) == ("spell", "en", False)
+    assert "T" in spec.vocabulary.tokens
+
+
+def test_a_start_gives_languages_normalisation_and_vocabulary(
+    whisper_base: Path, spec: ModelSpec, tmp_path: Path, asked: list[ModelSpec], capsys
+) -> None:
+    (tmp_path / SPEC_FILE).write_text(spec.model_dump_json())
+    finetune(whisper_base, tmp_path / "out", "--start", str(tmp_path))
+    assert "no text fits the vocabulary" in capsys.readouterr().err  # letters a to c only
+    letters = tuple("abcdefghijklmnopqrstuvwxy'")
+    vocabulary = spec.vocabulary.model_copy(update={"tokens": ("<blank>", "|", *letters)})
+    started = spec.model_copy(update={"vocabulary": vocabulary, "languages": ("cs",)})
+    (tmp_path / SPEC_FILE).write_text(started.model_dump_json())
+
+    finetune(whisper_base, tmp_path / "out", "--start", str(tmp_path))
+    (continued,) = asked
+    assert continued.text_normalisation == spec.text_normalisation
+    assert continued.vocabulary == vocabulary
+    assert continued.languages == ("cs",)
+    assert "characters that training has not: 'z' in 1 clips" in capsys.readouterr().err
+
+    assert (
+        finetune(whisper_base, tmp_path / "out", "--start", str(tmp_path), "--digits", "spell") == 2
+    )
+    assert "digits is 'keep'" in capsys.readouterr().err

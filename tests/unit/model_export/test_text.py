@@ -2,16 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from model_export.errors import ManifestInvalid
+from model_export.errors import ManifestInvalid, NormalisationInvalid, TextRefused
 from model_export.text import (
     BLANK,
+    PUNCTUATION,
     WORD_DELIMITER,
     encode,
     frames_needed,
     make_vocabulary,
     normalise,
     read_vocabulary,
+    require_usable,
+    unknown_characters,
 )
+from model_export.text_options import DEFAULT_RULES
 from service.bundle import TextNormalisation
 
 RULES = TextNormalisation()
@@ -40,6 +44,80 @@ def test_normalise(text: str, expected: str) -> None:
 def test_rules_are_followed() -> None:
     rules = TextNormalisation(lowercase=False, keep="-", unicode_form="NFKC")
     assert normalise("\uff21-B's", rules) == "A-B s"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("tr", "İSTANBUL\u2019da ISPARTA", "istanbul'da ısparta"),
+        ("tr-TR", "I\u0307", "i"),
+        ("az", "QIZIL İŞ", "qızıl iş"),
+        ("de", "STRAẞE, Straße; \u201eGeht\u2019s?\u201c", "straße straße geht's"),
+        ("el", "ΟΔΥΣΣΕΥΣ, Ο ΣΟΦΟΣ.", "οδυσσευς ο σοφος"),
+        ("cs", "Pr\u030ci\u0301lis\u030c z\u030clut\u030d", "příliš žlut\u030d"),
+        ("cs", "\u201ePříliš žluťoučký\u201c \u2013 kůň", "příliš žluťoučký kůň"),
+        ("hi", "हिन्दी, क्\u200dष और कि।", "हिन्दी क्ष और कि"),
+        ("ar", "السَّلامُ عَلَيْكُم، مرحبـــا؟", "السَّلامُ عَلَيْكُم مرحبا"),
+        ("fa", "می\u200cخواهم", "میخواهم"),
+        ("th", "สวัสดีครับ ที่นี่", "สวัสดีครับ ที่นี่"),
+        ("ja", "「東京」、です。", "東京 です"),
+        ("uk", "П\u2019ять зʼїздів 'так'", "п'ять з'їздів так"),
+        ("fr", "L\u2019été, c\u2019est \u00ab là-bas \u00bb !", "l'été c'est là bas"),
+        (
+            "en",
+            "\u2018Don\u2019t,\u2019 the dogs\u2019 friends said.",
+            "don't the dogs friends said",
+        ),
+        ("en", "it\u2019s \u2764\ufe0f 👍🏽 \u00b4", "it's"),
+    ],
+)
+def test_each_language_by_the_default_rules(language: str, text: str, expected: str) -> None:
+    rules = DEFAULT_RULES.model_copy(update={"language": language})
+    assert normalise(text, rules) == expected
+
+
+def test_digits_are_refused_kept_or_spelled() -> None:
+    with pytest.raises(TextRefused, match="has digits, such as '4'"):
+        normalise("room 42", TextNormalisation(digits="refuse"))
+    with pytest.raises(TextRefused, match="'٣'"):
+        normalise("٣ كتب", TextNormalisation(digits="refuse"))
+    assert normalise("room 42", TextNormalisation(digits="keep")) == "room 42"
+    spelled = TextNormalisation(digits="spell", language="cs")
+    assert normalise("Má 1 200 očí.", spelled) == "má tisíc dvěstě očí"
+
+
+def test_what_is_kept_inside_words_is_dropped_elsewhere() -> None:
+    rules = TextNormalisation(keep="", keep_inside="'-")
+    assert normalise("'a'b-c- -d 'e-'f a\u0301'b", rules) == "a'b-c d e f á'b"
+
+
+def test_punctuation_can_be_kept() -> None:
+    rules = TextNormalisation(keep=PUNCTUATION)
+    assert normalise("¿Sí? नमस्ते। (No), 是。", rules) == "¿sí? नमस्ते। no , 是。"
+
+
+def test_a_kept_joiner_stays() -> None:
+    assert normalise("می\u200cخواهم", TextNormalisation(keep="\u200c")) == "می\u200cخواهم"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (TextNormalisation(keep=" "), "' ' stands between words"),
+        (TextNormalisation(keep_inside="'|"), "'|' stands between words"),
+        (TextNormalisation(digits="spell", language="el"), "no number words for 'el'"),
+        (TextNormalisation(digits="spell"), "--language"),
+    ],
+)
+def test_rules_that_cannot_be_followed(rules: TextNormalisation, message: str) -> None:
+    with pytest.raises(NormalisationInvalid, match=message.replace("|", r"\|")):
+        require_usable(rules)
+
+
+def test_unknown_characters_are_counted_by_text() -> None:
+    vocabulary = make_vocabulary(["ab c"])
+    counts = unknown_characters(["a dd", "d | b", "ab"], vocabulary)
+    assert counts == {"d": 2, "|": 1}
 
 
 def test_vocabulary_is_ordered_and_has_no_space() -> None:
