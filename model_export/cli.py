@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     from model_export.ranks import this_process
 
     try:
-        getattr(commands, options.command)(options)
+        getattr(commands, options.command.replace("-", "_"))(options)
     except (ExportError, ServiceError) as error:
         if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
             print(f"wsm-export: {error}", file=sys.stderr)
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_finetune(subcommands.add_parser("finetune", help="swap attention and fine-tune"))
     _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
+    _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser
@@ -152,6 +153,21 @@ def _add_text(group: argparse._ArgumentGroup) -> None:
     add("--keep-inside", metavar="CHARACTERS", help="kept between two letters (')")
     add("--punctuation", action="store_true", help="keep the punctuation of sentences")
     add("--unicode-form", choices=("NFC", "NFKC"), help="NFC by default")
+
+
+def _add_check_data(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("data", nargs="+", metavar="DATA[#SPLIT]", help=f"{DATA_HELP}; several are compared")
+    add("--base", help="whose limits of length to hold clips against")
+    add("--json", type=Path, metavar="FILE", help="write everything that was found")
+    _add_text(command.add_argument_group("text"))
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
+    return count
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:

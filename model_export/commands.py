@@ -11,6 +11,7 @@ import transformers
 from pydantic import ValidationError
 
 from model_export.bundle import BundleFacts, created_with, write_bundle
+from model_export.check_data import ANY_FRONT_END, check
 from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
 from model_export.data import (
     Clip,
@@ -23,10 +24,11 @@ from model_export.data import (
     write_skipped,
 )
 from model_export.data.report import SKIPPED_FILE
+from model_export.data_report_text import render_overlap, render_report
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
-from model_export.families import layer_count_of, resolve_base
+from model_export.families import build_model, layer_count_of, resolve_base
 from model_export.finetune import FineTuning
 from model_export.model_card import describe_mixing
 from model_export.objective import SpecAugment
@@ -155,6 +157,19 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.json:
         measurement = result.measurement(options.name or name_of(options.manifest), options.note)
         options.json.write_text(measurement.model_dump_json(indent=2) + "\n")
+
+
+def check_data(options: argparse.Namespace) -> None:
+    """Say what a corpus is, and what several share."""
+    rules = rules_asked(options)
+    front_end = ANY_FRONT_END
+    if options.base:
+        front_end = build_model(resolve_base(options.base), vocabulary_size=1).front_end
+    findings = check(options.data, rules, front_end)
+    reports = [render_report(report) for report in findings.corpora]
+    print("\n\n".join([*reports, *map(render_overlap, findings.overlaps)]))
+    if options.json:
+        findings.write(options.json)
 
 
 def _is_long_enough(clip: Clip, min_seconds: float) -> bool:

@@ -15,7 +15,7 @@ from model_export.errors import ManifestInvalid
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.bundle import sha256_of
-from service.containers import CONTAINERS
+from service.containers import CONTAINERS, open_recording
 from service.errors import ClientError, EmptyAudio
 
 LONGEST_OVERSHOOT_S = 0.5  # a segment may end this much behind its file, as in Kaldi
@@ -154,3 +154,19 @@ def _bounds(segment: FileSegment, samples: int, rate_hz: int) -> tuple[int, int]
             limit=samples / rate_hz,
         )
     return start, min(end, samples)
+
+
+def rate_of(audio: Audio) -> int:
+    """Sample rate at which a recording is stored, in hertz.
+
+    Raises:
+        ManifestInvalid: it cannot be decoded.
+    """
+    file = audio.path if isinstance(audio, FileSegment) else audio
+    try:
+        opened = file.open("rb") if isinstance(file, Path) else io.BytesIO(file.read_bytes())
+        with opened, open_recording(opened) as recording:
+            rate_hz, _ = next(recording.blocks)
+    except (ClientError, OSError, StopIteration) as error:
+        raise ManifestInvalid(f"{audio} cannot be decoded: {error}") from error
+    return rate_hz
