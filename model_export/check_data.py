@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from os.path import commonprefix
 from pathlib import Path
 
 from model_export.ctc_model import FrontEndFacts
@@ -103,11 +104,18 @@ def _checked(
     fitting = keep_fitting(decoded, front_end, vocabulary)
     kept = set(fitting.clips)
     checked = [
-        CheckedClip(clip.audio.name, clip.text, clip.speaker, sound)
-        for clip, sound in measured
+        CheckedClip(name, clip.text, clip.speaker, sound)
+        for name, (clip, sound) in zip(_names(clips), measured, strict=True)
         if clip in kept
     ]
     return checked, fitting.skipped
+
+
+def _names(clips: Sequence[Clip]) -> list[str]:
+    """Names of recordings, without the folder that holds them all."""
+    paths = [str(clip.audio).split("/") for clip in clips]
+    folder = commonprefix([path[:-1] for path in paths])  # noqa: RUF071  lists, so whole names
+    return ["/".join(path[len(folder) :]) for path in paths]
 
 
 def _digits(reference: str, rules: TextNormalisation) -> DigitFacts:

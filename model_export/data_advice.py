@@ -56,8 +56,9 @@ def _about_digits(report: DataReport) -> Iterator[str]:
 def _about_characters(report: DataReport) -> Iterator[str]:
     characters = report.texts.characters
     if foreign := [c for c in characters if c.foreign]:
-        listed = ", ".join(f"{c.character} ({c.name})" for c in foreign[:SHOWN_CHARACTERS])
-        yield f"letters of another script, perhaps typed by mistake: {listed}"
+        listed = " ".join(c.character for c in foreign[:SHOWN_CHARACTERS])
+        scripts = ", ".join(sorted({c.name.partition(" ")[0].capitalize() for c in foreign}))
+        yield f"letters of another script ({scripts}), perhaps typed by mistake: {listed}"
     if rare := [c for c in characters if c.rare and not c.foreign]:
         listed = " ".join(c.character for c in rare[:SHOWN_CHARACTERS])
         yield (

@@ -145,7 +145,7 @@ def test_advice_follows_from_what_was_found(found) -> None:
     for part in (
         "texts with digits: 2",
         "--digits spell would take 1 of them",
-        "CYRILLIC SMALL LETTER A",
+        "another script (Cyrillic), perhaps typed by mistake: \u0430",
         "symbols that are read aloud are dropped (%)",
         "silent: 1; remove",
         "clips below 16 kHz: 1",
