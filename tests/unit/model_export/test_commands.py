@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +11,8 @@ from model_export import commands
 from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
 from model_export.data import Corpus
+from model_export.errors import ManifestInvalid
+from service.bundle import TextNormalisation
 from service.config import PACKAGED_BUNDLE
 
 
@@ -153,3 +156,29 @@ def test_a_start_gives_languages_normalisation_and_vocabulary(
         finetune(whisper_base, tmp_path / "out", "--start", str(tmp_path), "--digits", "spell") == 2
     )
     assert "digits is 'keep'" in capsys.readouterr().err
+
+
+def test_references_are_normalised_as_the_training_text_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = TextNormalisation(digits="spell", language="de")
+    asked = []
+
+    def read(_: str, found: TextNormalisation) -> Corpus:
+        asked.append(found)
+        raise ManifestInvalid("that is all")
+
+    recogniser = SimpleNamespace(text_normalisation=rules)
+    monkeypatch.setattr(commands, "open_recogniser", lambda *_, **__: recogniser)
+    monkeypatch.setattr(commands, "read_corpus", read)
+    assert main(["evaluate", "model", "rows.jsonl"]) == 2
+    assert asked == [rules]
+
+
+def test_a_base_gives_its_limits_to_check_data(
+    whisper_base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = str(SPEECH / "manifest.jsonl")
+    assert main(["check-data", manifest, "--base", str(whisper_base)]) == 0
+    assert f"{manifest}: 1.2 min in 14 clips" in capsys.readouterr().out
+    assert main(["check-data", manifest, "--base", str(SPEECH)]) == 2
