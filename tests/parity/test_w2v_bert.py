@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from checkpoints import MakeBase, base_maker
+from checkpoints import MakeBase
 from recordings import recordings
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -31,11 +31,6 @@ from service.bundle import Provenance, TextNormalisation, load_bundle
 CLIPS = [recording.waveform() for recording in recordings()[1:5]]
 BASE = "w2v-bert"
 ADAPTER = {"add_adapter": True, "use_intermediate_ffn_before_adapter": True}
-
-
-@pytest.fixture(scope="module")
-def make_base(tmp_path_factory: pytest.TempPathFactory) -> MakeBase:
-    return base_maker(tmp_path_factory.mktemp("bases"))
 
 
 def batch_of_all() -> tuple[Tensor, Tensor]:
