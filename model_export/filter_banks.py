@@ -91,7 +91,7 @@ class _LogEnergies(nn.Module):
             mel_scale="kaldi",
             triangularize_in_mel_space=True,
         )
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(filters).double(), persistent=False)
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         waveforms = inputs[0].double() * self.full_scale

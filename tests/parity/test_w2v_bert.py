@@ -53,6 +53,7 @@ def hidden_of(model: CtcModel, waveforms: Tensor, lengths: Tensor) -> tuple[Tens
         (BASE, "ForCTC", ADAPTER),
         ("w2v-bert relative", "Model", {}),
         ("w2v-bert rotary", "Model", {}),
+        (BASE, "Model", {"position_embeddings_type": None}),
     ],
 )
 def test_it_hears_what_transformers_hears(
