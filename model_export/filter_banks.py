@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
 
-from model_export.log_mel import valid_frames
 from model_export.piecewise import Piecewise, cut, join
 from model_export.spectrum import (
     HOP_SAMPLES,
@@ -16,6 +15,7 @@ from model_export.spectrum import (
     PowerSpectrum,
     overlapping_windows,
 )
+from model_export.standardisation import standardise
 from service.audio import SAMPLE_RATE_HZ
 
 FFT_SAMPLES = 512
@@ -23,7 +23,6 @@ LOWEST_HZ = 20.0
 FULL_SCALE = 2.0**15  # Kaldi reads 16-bit samples as they are
 PRE_EMPHASIS = 0.97
 SMALLEST_ENERGY = float(np.finfo(np.float32).eps)
-VARIANCE_FLOOR = 1e-7
 PIECE_SAMPLES = 20_000  # whose windows and spectra take 3 MB; larger ones miss the caches of CPUs
 
 
@@ -64,7 +63,7 @@ class FilterBanks(nn.Module):
         mel_frames = (waveforms.shape[1] - WINDOW_SAMPLES) // HOP_SAMPLES + 1
         energies = join(self.log_energies([pieces]), mel_frames)
         mel_lengths = (lengths - WINDOW_SAMPLES) // HOP_SAMPLES + 1
-        return _normalise(energies, mel_lengths), mel_lengths
+        return standardise(energies, mel_lengths, ddof=1), mel_lengths
 
 
 class _LogEnergies(nn.Module):
@@ -92,7 +91,7 @@ class _LogEnergies(nn.Module):
             mel_scale="kaldi",
             triangularize_in_mel_space=True,
         )
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(filters).double(), persistent=False)
 
     def forward(self, inputs: list[Tensor]) -> Tensor:
         waveforms = inputs[0].double() * self.full_scale
@@ -108,17 +107,3 @@ class _LogEnergies(nn.Module):
         """Shape of the output."""
         batch, samples = inputs[0].shape
         return [batch, (samples - self.width) // self.hop + 1, self.mel_bands]
-
-
-def _normalise(features: Tensor, frame_lengths: Tensor) -> Tensor:
-    """Zero mean and unit variance of each band over the valid frames of each row, zero beyond.
-
-    Sums are in float64, where those over an hour lose nothing.
-    """
-    padding_mask = ~valid_frames(frame_lengths, features.shape[1]).unsqueeze(2)
-    counts = frame_lengths[:, None, None]
-    kept = features.masked_fill(padding_mask, 0.0)
-    mean = (kept.sum(dim=1, keepdim=True, dtype=torch.float64) / counts).float()
-    centred = (kept - mean).masked_fill(padding_mask, 0.0)
-    squares = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64)
-    return centred * torch.rsqrt(squares / (counts - 1) + VARIANCE_FLOOR).float()

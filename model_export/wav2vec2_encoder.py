@@ -2,17 +2,16 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from model_export.convolutional_positions import ConvolutionalPositions
 from model_export.convolutions import ConvolutionalFeatures
 from model_export.ctc_model import FrontEndFacts
 from model_export.log_mel import valid_frames
+from model_export.standardisation import standardise
 
 NORMALISED = "zero mean and unit variance over the valid samples, inside the graph"
 PLAIN = "waveform in [-1, 1], not normalised"
-VARIANCE_FLOOR = 1e-7
 
 
 class Wav2Vec2Stem(nn.Module):
@@ -61,7 +60,7 @@ class Wav2Vec2Stem(nn.Module):
             hidden `[batch, frames, width]` and frame lengths `[batch]`.
         """
         if self.normalise_waveform:
-            waveforms = normalise_waveforms(waveforms, lengths)
+            waveforms = standardise(waveforms, lengths)
         features, frame_lengths = self.features(waveforms, lengths)
         projected = self.feature_projection(features)
         # HuBERT gives its projection alone, the others the normalised features too.
@@ -71,18 +70,3 @@ class Wav2Vec2Stem(nn.Module):
         if self.positions is not None:
             hidden = hidden + self.positions(hidden, valid_mask)
         return self.input_norm(hidden), frame_lengths
-
-
-def normalise_waveforms(waveforms: Tensor, lengths: Tensor) -> Tensor:
-    """Zero mean and unit variance over the valid samples of each row, zero beyond; float32.
-
-    Sums are in float64: ONNX Runtime adds one value after the other, and after 58 million, an hour,
-    a float32 sum no longer grows.
-    """
-    valid_mask = valid_frames(lengths, waveforms.shape[1])
-    counts = lengths.unsqueeze(1)
-    kept = waveforms.float().masked_fill(~valid_mask, 0.0)
-    mean = (kept.sum(dim=1, keepdim=True, dtype=torch.float64) / counts).float()
-    centred = (kept - mean).masked_fill(~valid_mask, 0.0)
-    variance = centred.square().sum(dim=1, keepdim=True, dtype=torch.float64) / counts
-    return centred * torch.rsqrt(variance + VARIANCE_FLOOR).float()

@@ -9,7 +9,6 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCT
 
 from model_export import convolutions
 from model_export.families import build_model
-from model_export.wav2vec2_encoder import normalise_waveforms
 
 STABLE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
 POST_NORM = {"do_stable_layer_norm": False, "feat_extract_norm": "layer"}
@@ -137,12 +136,6 @@ def test_the_preprocessor_decides_about_normalising(
     assert "unit variance" in build_model(wav2vec2_base, 5).front_end.convention
     plain = with_preprocessor(wav2vec2_base, tmp_path, do_normalize=False)
     assert "not normalised" in build_model(plain, 5).front_end.convention
-
-
-def test_normalising_ignores_padding_and_survives_silence() -> None:
-    waveforms = torch.tensor([[1.0, 3.0, 9e9], [0.0, 0.0, 0.0]])
-    normalised = normalise_waveforms(waveforms, torch.tensor([2, 3]))
-    torch.testing.assert_close(normalised, torch.tensor([[-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
