@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_finetune(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
+    add("--revision", help="branch, tag or commit of a hub name (its main branch)")
     add("--train", required=True, metavar="MANIFEST[#SPLIT]", help="JSONL, CSV or TSV")
     add("--dev", required=True, metavar="MANIFEST[#SPLIT]", help="chooses the best epoch")
     add("--out", required=True, type=Path, help="checkpoint folder; an old run there goes on")

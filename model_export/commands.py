@@ -9,14 +9,17 @@ from typing import get_args
 import transformers
 from pydantic import ValidationError
 
+from model_export.base_files import digest_of_base
+from model_export.bases import resolve_base
 from model_export.bundle import BundleFacts, created_with, write_bundle
-from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
+from model_export.checkpoint import ModelSpec, load_checkpoint, load_spec
 from model_export.data import Clip, Corpus, keep_spellable, read_corpus
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
-from model_export.families import layer_count_of, resolve_base
+from model_export.families import layer_count_of
 from model_export.finetune import FineTuning, Schedule
+from model_export.hub import commit_of
 from model_export.model_card import describe_mixing
 from model_export.recordings import load_waveform
 from model_export.resuming import newest_checkpoint
@@ -76,9 +79,11 @@ def finetune(options: argparse.Namespace) -> None:
 def _spec(
     options: argparse.Namespace, vocabulary: Vocabulary, rules: TextNormalisation
 ) -> ModelSpec:
-    folder = resolve_base(options.base)
+    folder = resolve_base(options.base, options.revision)
     return ModelSpec(
         base=options.base,
+        base_revision=options.revision,
+        base_commit=commit_of(folder),
         base_digest=digest_of_base(folder),
         languages=tuple(options.language),
         layers=select_layers(options.replace, layer_count_of(folder)),
