@@ -11,14 +11,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
+    Data2VecAudioConfig,
+    Data2VecAudioForCTC,
     HubertConfig,
     HubertForCTC,
     HubertModel,
     PreTrainedModel,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertForCTC,
     Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2Vec2ConformerForCTC,
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2Model,
+    WavLMConfig,
+    WavLMForCTC,
     WhisperConfig,
     WhisperForConditionalGeneration,
     WhisperModel,
@@ -41,7 +49,8 @@ CONVOLUTIONAL = {
     "num_conv_pos_embedding_groups": 2,
     "vocab_size": 7,
 }
-WAV2VEC2 = Wav2Vec2Config(**CONVOLUTIONAL, num_codevectors_per_group=4, codevector_dim=8)
+PRETRAINING = {"num_codevectors_per_group": 4, "codevector_dim": 8}
+WAV2VEC2 = Wav2Vec2Config(**CONVOLUTIONAL, **PRETRAINING)
 HUBERT = HubertConfig(**CONVOLUTIONAL)
 WHISPER = WhisperConfig(
     vocab_size=16,
@@ -179,6 +188,10 @@ def test_what_cannot_be_configured_is_named(tmp_path: Path, content: dict[str, A
         (Wav2Vec2ForPreTraining, WAV2VEC2, "wav2vec2"),
         (HubertModel, HUBERT, ""),
         (HubertForCTC, HUBERT, "hubert"),
+        (WavLMForCTC, WavLMConfig(**CONVOLUTIONAL), "wavlm"),
+        (Data2VecAudioForCTC, Data2VecAudioConfig(**CONVOLUTIONAL), "data2vec_audio"),
+        (Wav2Vec2ConformerForCTC, Wav2Vec2ConformerConfig(**CONVOLUTIONAL), "wav2vec2_conformer"),
+        (Wav2Vec2BertForCTC, Wav2Vec2BertConfig(**CONVOLUTIONAL), "wav2vec2_bert"),
         (WhisperEncoder, WHISPER, ""),
         (WhisperModel, WHISPER, "encoder"),
         (WhisperForConditionalGeneration, WHISPER, "model.encoder"),
