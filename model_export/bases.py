@@ -51,11 +51,11 @@ def resolve_base(base: str, revision: str | None = None) -> Path:
     """
     folder = Path(base).expanduser()
     if not folder.is_dir():
-        return fetch(base, revision)
+        folder = fetch(base, revision)
+    elif revision not in (None, commit_of(folder)):
+        raise BaseUnavailable(f"{folder} is a local folder; it has no revision {revision!r}")
     if not (folder / CONFIG_FILE).is_file():
         raise BaseUnavailable(f"{folder} has no {CONFIG_FILE}")
-    if revision not in (None, commit_of(folder)):
-        raise BaseUnavailable(f"{folder} is a local folder; it has no revision {revision!r}")
     return folder
 
 

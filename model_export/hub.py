@@ -97,7 +97,7 @@ def _explain(error: Exception, name: str, revision: str | None) -> str:
         case GatedRepoError():
             reason = f"is gated: ask for access at {hub}/{name}, then {LOG_IN}"
         case RevisionNotFoundError():
-            reason = f"has no revision {revision!r} on {hub}"
+            reason = f"has no revision {revision or constants.DEFAULT_REVISION!r} on {hub}"
         case RepositoryNotFoundError():
             reason = f"is no local folder, and no public model on {hub}; if private, {LOG_IN}"
         case HfHubHTTPError():
@@ -115,7 +115,7 @@ def _explain(error: Exception, name: str, revision: str | None) -> str:
 def _absent(name: str, revision: str | None, reason: str) -> str:
     wanted = name if revision is None else f"{name} --revision {revision}"
     return (
-        f"is neither a local folder nor in the cache {constants.HF_HUB_CACHE}, and "
-        f"{reason}; run `hf download {wanted}` where there is a network, then copy that cache here "
-        "and point HF_HOME to it, or copy the folder and name it"
+        f"is neither a local folder nor in the cache {constants.HF_HUB_CACHE}, and {reason}; "
+        f"run `hf download {wanted}` where there is a network and copy the cache here (HF_HOME "
+        "says where it lies), or copy the folder it prints and name that instead"
     )

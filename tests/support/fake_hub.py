@@ -78,8 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.server.hub.failing, b"")
         elif path.startswith("/api/models/"):
             self._describe(path.removeprefix("/api/models/"))
-        else:
+        elif "/resolve/" in path:
             self._give(*path.lstrip("/").split("/resolve/"))
+        else:
+            self._answer(404, b"")
 
     do_HEAD = do_GET  # noqa: N815  the name is the standard library's
 

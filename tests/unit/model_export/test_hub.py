@@ -201,6 +201,9 @@ def test_unknown_revisions_are_named(hub: FakeHub, tmp_path: Path) -> None:
     with pytest.raises(BaseUnavailable, match=r"'someone/a-model' has no revision 'v9'") as info:
         fetch(NAME, "v9")
     assert "\n" not in str(info.value)
+    hub.revisions = {(NAME, "v1"): tmp_path / "files"}
+    with pytest.raises(BaseUnavailable, match="has no revision 'main'"):
+        fetch(NAME)
 
 
 def test_unknown_and_private_models_look_alike(hub: FakeHub) -> None:
