@@ -1,8 +1,8 @@
 """The files of a base: which of them count, and their digest.
 
     config.json                          what it is
-    preprocessor_config.json             how its input is prepared   (optional; it may be
-    processor_config.json                in this one, with the tokenizer's)
+    preprocessor_config.json             how its input is prepared
+    processor_config.json                    or here, beside its tokenizer's settings
     model.safetensors                    its weights, in the first of these forms that is there
     model.safetensors.index.json             and the shards it lists
     pytorch_model.bin                    old checkpoints, which only have a pickle

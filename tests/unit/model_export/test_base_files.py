@@ -11,7 +11,7 @@ from model_export.base_files import (
     weight_files,
 )
 from model_export.errors import BaseUnavailable
-from model_export.preprocessor import PREPROCESSOR_FILE
+from model_export.preprocessor import PREPROCESSOR_FILE, SETTINGS_FILES
 
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
@@ -88,8 +88,10 @@ def test_the_digest_covers_what_is_loaded_and_nothing_else(tmp_path: Path) -> No
         (tmp_path / name).write_text("changed")
         assert digest_of_base(tmp_path) != digest
         put(tmp_path, name)
-    put(tmp_path, PREPROCESSOR_FILE)
-    assert digest_of_base(tmp_path) != digest
+    for name in SETTINGS_FILES:
+        put(tmp_path, name)
+        assert digest_of_base(tmp_path) != digest
+        (tmp_path / name).unlink()
 
 
 def test_without_weights_there_is_no_digest(tmp_path: Path) -> None:

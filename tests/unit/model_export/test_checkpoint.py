@@ -8,6 +8,7 @@ from checkpoints import BASES, MakeBase
 from safetensors.torch import load_file, save_file
 
 from model_export import bases
+from model_export.base_files import digest_of_base
 from model_export.checkpoint import (
     SPEC_FILE,
     WEIGHTS_FILE,

@@ -12,14 +12,14 @@ from huggingface_hub import close_session, constants
 from model_export.base_files import CONFIG_FILE
 from model_export.errors import BaseUnavailable
 from model_export.hub import commit_of, fetch
-from model_export.preprocessor import PREPROCESSOR_FILE
+from model_export.preprocessor import PREPROCESSOR_FILE, SETTINGS_FILES
 from tests.support.fake_hub import FakeHub, commit, running_hub
 
 NAME = "someone/a-model"
 FETCH = """
 import sys
 from model_export.errors import BaseUnavailable
-from model_export.preprocessor import PREPROCESSOR_FILE
+from model_export.preprocessor import PREPROCESSOR_FILE, SETTINGS_FILES
 from model_export.hub import fetch
 try:
     print(fetch(*sys.argv[1:]))
@@ -132,10 +132,9 @@ def test_other_folders_have_no_commit(tmp_path: Path) -> None:
     assert commit_of(tmp_path / "snapshots" / "main") is None
 
 
-def test_what_is_cached_is_not_asked_for(hub: FakeHub, tmp_path: Path) -> None:
-    hub.revisions[NAME, "main"] = repository(
-        tmp_path / "files", PREPROCESSOR_FILE, "model.safetensors"
-    )
+@pytest.mark.parametrize("settings", SETTINGS_FILES)
+def test_what_is_cached_is_not_asked_for(hub: FakeHub, tmp_path: Path, settings: str) -> None:
+    hub.revisions[NAME, "main"] = repository(tmp_path / "files", settings, "model.safetensors")
     folder = fetch(NAME)
     hub.asked.clear()
     assert fetch(NAME) == fetch(NAME, commit_of(folder)) == folder
