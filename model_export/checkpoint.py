@@ -6,21 +6,21 @@
 The frozen rest comes from the base, whose digest is held against the recorded one.
 """
 
-import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from model_export.base_files import digest_of_base
+from model_export.bases import resolve_base
 from model_export.ctc_model import CtcModel
 from model_export.errors import CheckpointInvalid
-from model_export.families import CONFIG_FILE, build_model, resolve_base
+from model_export.families import build_model
 from model_export.freezing import AlsoTrain, freeze_all_but, trainable_names
 from model_export.objective import trained_tensors
-from model_export.preprocessor import SETTINGS_FILES
 from model_export.surgery import replace_attention
-from service.bundle import Mixer, TextNormalisation, Vocabulary, sha256_of
+from service.bundle import Mixer, TextNormalisation, Vocabulary
 
 SPEC_FILE = "checkpoint.json"
 WEIGHTS_FILE = "trained.safetensors"
@@ -31,6 +31,8 @@ class ModelSpec(BaseModel):
 
     Attributes:
         base: folder or hub name.
+        base_revision: branch, tag or commit of the hub that was asked for, if any.
+        base_commit: what that was on the hub, where known; it is what a checkpoint loads.
         base_digest: SHA-256 over the base's weights and configuration.
         languages: codes of the languages it was trained on.
         layers: indices of the layers whose mixing learns.
@@ -43,6 +45,8 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str
+    base_revision: str | None = None
+    base_commit: str | None = None
     base_digest: str
     languages: tuple[str, ...]
     layers: tuple[int, ...]
@@ -54,18 +58,19 @@ class ModelSpec(BaseModel):
     data: tuple[str, ...]
 
 
-def digest_of_base(folder: Path) -> str:
-    """SHA-256 over a base's weights and the configuration that gives them their meaning.
+def find_base(spec: ModelSpec) -> Path:
+    """Folder of the very base that a checkpoint was trained on.
 
     Raises:
-        CheckpointInvalid: there are no weights.
+        BaseUnavailable: the base cannot be found.
+        CheckpointInvalid: the base is not the recorded one.
     """
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise CheckpointInvalid(f"{folder} holds no .safetensors weights")
-    meaning = [folder / name for name in (CONFIG_FILE, *SETTINGS_FILES)]
-    files = [path for path in (*meaning, *weights) if path.is_file()]
-    return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
+    folder = resolve_base(spec.base, spec.base_commit or spec.base_revision)
+    if (found := digest_of_base(folder)) != spec.base_digest:
+        raise CheckpointInvalid(
+            f"base {folder} has digest {found[:12]}, the checkpoint needs {spec.base_digest[:12]}"
+        )
+    return folder
 
 
 def build_from_spec(spec: ModelSpec) -> CtcModel:
@@ -75,12 +80,7 @@ def build_from_spec(spec: ModelSpec) -> CtcModel:
         BaseUnavailable: the base cannot be found.
         CheckpointInvalid: the base is not the recorded one.
     """
-    folder = resolve_base(spec.base)
-    if (found := digest_of_base(folder)) != spec.base_digest:
-        raise CheckpointInvalid(
-            f"base {folder} has digest {found[:12]}, the checkpoint needs {spec.base_digest[:12]}"
-        )
-    model = build_model(folder, len(spec.vocabulary.tokens))
+    model = build_model(find_base(spec), len(spec.vocabulary.tokens))
     replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
     freeze_all_but(model, trainable_names(model, spec.layers, spec.also_train))
     return model
@@ -109,7 +109,9 @@ def load_spec(folder: Path, *, base: str | None = None) -> ModelSpec:
         spec = ModelSpec.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise CheckpointInvalid(f"{folder} is not a checkpoint: {error}") from error
-    return spec if base is None else spec.model_copy(update={"base": base})
+    if base is None:
+        return spec
+    return spec.model_copy(update={"base": base, "base_revision": None, "base_commit": None})
 
 
 def load_checkpoint(folder: Path, *, base: str | None = None) -> tuple[ModelSpec, CtcModel]:

@@ -10,9 +10,11 @@ from typing import get_args
 import transformers
 from pydantic import ValidationError
 
+from model_export.base_files import digest_of_base
+from model_export.bases import resolve_base
 from model_export.bundle import BundleFacts, created_with, write_bundle
 from model_export.check_data import ANY_FRONT_END, check
-from model_export.checkpoint import ModelSpec, digest_of_base, load_checkpoint, load_spec
+from model_export.checkpoint import ModelSpec, load_checkpoint, load_spec
 from model_export.data import (
     Clip,
     Corpus,
@@ -28,8 +30,9 @@ from model_export.data_report_text import render_overlap, render_report
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.exporters import round_weights
-from model_export.families import build_model, layer_count_of, resolve_base
+from model_export.families import build_model, layer_count_of
 from model_export.finetune import FineTuning
+from model_export.hub import commit_of
 from model_export.model_card import describe_mixing
 from model_export.objective import SpecAugment
 from model_export.precision import choose_precision
@@ -117,9 +120,11 @@ def _spec(
     rules: TextNormalisation,
     languages: tuple[str, ...],
 ) -> ModelSpec:
-    folder = resolve_base(options.base)
+    folder = resolve_base(options.base, options.revision)
     return ModelSpec(
         base=options.base,
+        base_revision=options.revision,
+        base_commit=commit_of(folder),
         base_digest=digest_of_base(folder),
         languages=tuple(options.language) or languages,
         layers=select_layers(options.replace, layer_count_of(folder)),

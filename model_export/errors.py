@@ -17,6 +17,11 @@ class ExportError(Exception):
     """Base of all errors here; the message gives the found value and the limit."""
 
 
+def one_line(error: Exception) -> str:
+    """What a foreign error says in its first paragraph, to be quoted in the one line of ours."""
+    return " ".join(str(error).strip().partition("\n\n")[0].split()) or type(error).__name__
+
+
 class BaseUnavailable(ExportError):
     """No such folder or model name, or not a speech encoder we know."""
 

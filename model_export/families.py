@@ -3,23 +3,14 @@
 What differs between families is the table `FAMILIES`; everything else treats them alike.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import (
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
-    AutoConfig,
     Data2VecAudioModel,
     HubertModel,
     PreTrainedModel,
@@ -29,9 +20,9 @@ from transformers import (
     WavLMModel,
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
-from transformers.utils import logging
 
 from model_export.attention_positions import conformer_positions, no_positions
+from model_export.bases import load_weights, model_type_of, read_config
 from model_export.ctc_model import CtcModel, Stem
 from model_export.errors import BaseUnavailable
 from model_export.layer_calls import (
@@ -41,16 +32,11 @@ from model_export.layer_calls import (
     call_transformer,
     call_wavlm,
 )
-from model_export.preprocessor import SETTINGS_FILES, read_preprocessor
+from model_export.preprocessor import read_preprocessor
 from model_export.w2v_bert_encoder import W2vBertStem
 from model_export.wav2vec2_encoder import Wav2Vec2Stem
 from model_export.wavlm_attention import take_over_attention
 from model_export.whisper_encoder import WhisperStem
-
-CONFIG_FILE = "config.json"
-WEIGHT_PATTERNS = (CONFIG_FILE, *SETTINGS_FILES, "*.safetensors", "*.safetensors.index.json")
-# Masks inputs in pretraining; released fine-tuned models lack it, and nothing here calls it.
-UNUSED_WEIGHTS = {"masked_spec_embed"}
 
 Encoder = Any  # of transformers, which is not typed
 Preprocessor = Mapping[str, Any]
@@ -82,32 +68,13 @@ class Family:
     renamed: dict[str, str] | None = None
 
 
-def resolve_base(base: str) -> Path:
-    """Folder of a base: a local folder, or a model of the hub (fetched, or from its cache).
-
-    Raises:
-        BaseUnavailable: neither exists, or the hub cannot be reached.
-    """
-    folder = Path(base).expanduser()
-    if (folder / CONFIG_FILE).is_file():
-        return folder
-    if folder.is_dir():
-        raise BaseUnavailable(f"{folder} has no {CONFIG_FILE}")
-    try:
-        return Path(snapshot_download(base, allow_patterns=list(WEIGHT_PATTERNS)))
-    except (HFValidationError, RepositoryNotFoundError, LocalEntryNotFoundError) as error:
-        raise BaseUnavailable(
-            f"{base!r} is neither a local folder nor a model that can be fetched: {error}"
-        ) from error
-
-
 def family_of(folder: Path) -> Family:
     """Look up the family of a base.
 
     Raises:
         BaseUnavailable: the configuration is damaged, or its architecture not in the table.
     """
-    model_type = _config(folder).model_type
+    model_type = model_type_of(folder)
     if model_type not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise BaseUnavailable(f"{folder} is a {model_type!r} model; known families: {known}")
@@ -117,7 +84,7 @@ def family_of(folder: Path) -> Family:
 def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
     """Load a base in float32 under a fresh CTC head, in evaluation mode."""
     family = family_of(folder)
-    encoder = _load(family.encoder, folder, family.renamed)
+    encoder = load_weights(family.encoder, folder, family.renamed)
     model = CtcModel(
         stem=family.stem(encoder, read_preprocessor(folder)),
         layers=encoder.get_submodule(family.layers),
@@ -131,45 +98,8 @@ def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
 
 def layer_count_of(folder: Path) -> int:
     """Number of encoder layers of a base."""
-    config = _config(folder)
+    config = read_config(folder)
     return int(getattr(config, "encoder_layers", config.num_hidden_layers))
-
-
-def _config(folder: Path) -> Any:  # noqa: ANN401  each architecture has its own
-    try:
-        return AutoConfig.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise BaseUnavailable(f"{folder / CONFIG_FILE} cannot be used: {error}") from error
-
-
-def _load(kind: type[PreTrainedModel], folder: Path, renamed: dict[str, str] | None) -> Any:  # noqa: ANN401  transformers is not typed
-    try:
-        with _quiet():
-            loaded: Any = kind.from_pretrained(
-                folder, dtype="float32", key_mapping=renamed, output_loading_info=True
-            )
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise BaseUnavailable(f"weights of {folder} cannot be loaded: {error}") from error
-    model, report = loaded
-    if missing := sorted(set(report["missing_keys"]) - UNUSED_WEIGHTS):
-        raise BaseUnavailable(
-            f"{folder} lacks {len(missing)} weights of {kind.__name__}, first {missing[0]!r}"
-        )
-    return model
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from listing the weights we do not want, such as a decoder's."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _whisper_stem(encoder: Encoder, _: Preprocessor) -> Stem:

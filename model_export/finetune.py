@@ -14,12 +14,13 @@ from model_export.checkpoint import (
     WEIGHTS_FILE,
     ModelSpec,
     build_from_spec,
+    find_base,
     load_trained,
     save_checkpoint,
 )
 from model_export.data import Clip, Corpus
 from model_export.errors import TrainingRefused, TrainingStopped
-from model_export.families import build_model, resolve_base
+from model_export.families import build_model
 from model_export.feature_cache import CacheRequest, cached_examples
 from model_export.freezing import first_trained_layer
 from model_export.matching import MatchingObjective
@@ -129,7 +130,7 @@ class FineTuning:
         }
 
     def _match(self, train: Examples, dev: Examples) -> None:
-        teacher = build_model(resolve_base(self.spec.base), len(self.spec.vocabulary.tokens))
+        teacher = build_model(find_base(self.spec), len(self.spec.vocabulary.tokens))
         objective = MatchingObjective(
             self.model, teacher, layers=self.spec.layers, cached=self._cache_dir is not None
         )

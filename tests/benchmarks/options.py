@@ -12,7 +12,12 @@
     BENCH_MEMORY_GB=20       what a process with one model may allocate
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
     BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
-    BENCH_BASE=              folder of the default base; random weights of its shape without it
+    BENCH_BASE=              folder or hub name of an encoder; what trains is skipped without
+    BENCH_TRAIN=, BENCH_DEV= its MANIFEST[#SPLIT] to learn from and to choose the best epoch with
+    BENCH_TRAIN_MINUTES=60   taken of them; BENCH_DEV_MINUTES=10
+    BENCH_EPOCHS=4,12        lengths of training that are compared
+    BENCH_MATCH_EPOCHS=1     of them, those in which matched mixers imitate attention
+    BENCH_SEEDS=0,1,2        each trained once
 
 A quick look at everything, whose figures say little: BENCH_ROUNDS=2 BENCH_REQUESTS=16 BENCH_CLIPS=8
 BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4.
@@ -41,4 +46,9 @@ RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
 MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
 CACHE = (ROOT / os.environ.get("BENCH_CACHE", "runs/bench")).resolve()
 WHISPER_TINY = os.environ.get("BENCH_WHISPER_TINY")
-BASE = os.environ.get("BENCH_BASE")
+BASE, TRAIN, DEV = (os.environ.get(f"BENCH_{name}", "") for name in ("BASE", "TRAIN", "DEV"))
+TRAIN_MINUTES = float(os.environ.get("BENCH_TRAIN_MINUTES", "60"))
+DEV_MINUTES = float(os.environ.get("BENCH_DEV_MINUTES", "10"))
+EPOCHS = _numbers("BENCH_EPOCHS", "4,12")
+MATCH_EPOCHS = float(os.environ.get("BENCH_MATCH_EPOCHS", "1"))
+SEEDS = _numbers("BENCH_SEEDS", "0,1,2")

@@ -115,8 +115,9 @@ def _write_bundle(base: Path, out: Path) -> None:
     """The same weights with WSM instead of attention, exported as users export."""
     import torch
 
+    from model_export.base_files import digest_of_base
     from model_export.bundle import BundleFacts, write_bundle
-    from model_export.checkpoint import ModelSpec, build_from_spec, digest_of_base
+    from model_export.checkpoint import ModelSpec, build_from_spec
     from model_export.families import layer_count_of
     from service.bundle import Provenance, TextNormalisation, Vocabulary
 

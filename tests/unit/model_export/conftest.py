@@ -5,7 +5,8 @@ import pytest
 import soundfile
 import torch
 
-from model_export.checkpoint import ModelSpec, digest_of_base
+from model_export.base_files import digest_of_base
+from model_export.checkpoint import ModelSpec
 from model_export.data import Clip, Corpus
 from model_export.text import make_vocabulary
 from service.bundle import TextNormalisation

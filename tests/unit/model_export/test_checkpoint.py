@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,12 +7,14 @@ import torch
 from checkpoints import BASES, MakeBase
 from safetensors.torch import load_file, save_file
 
+from model_export import bases
+from model_export.base_files import digest_of_base
 from model_export.checkpoint import (
     SPEC_FILE,
     WEIGHTS_FILE,
     ModelSpec,
     build_from_spec,
-    digest_of_base,
+    find_base,
     load_checkpoint,
     load_spec,
     save_checkpoint,
@@ -75,14 +78,42 @@ def test_a_base_that_moved_can_be_named(
     assert found.base == str(moved)
 
 
+def test_the_very_commit_is_asked_for(
+    spec: ModelSpec, whisper_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fetch(*request: str | None) -> Path:
+        asked.append(request)
+        return whisper_base
+
+    monkeypatch.setattr(bases, "fetch", fetch)
+    named = spec.model_copy(update={"base": "someone/a-model", "base_revision": "v1"})
+    assert find_base(named) == whisper_base
+    assert find_base(named.model_copy(update={"base_commit": "0a" * 20})) == whisper_base
+    assert asked == [("someone/a-model", "v1"), ("someone/a-model", "0a" * 20)]
+
+
+def test_a_base_that_moved_has_no_revision(
+    spec: ModelSpec, saved: tuple[Path, CtcModel], whisper_base: Path
+) -> None:
+    folder, model = saved
+    save_checkpoint(folder, spec.model_copy(update={"base_revision": "v1"}), model)
+    assert load_spec(folder).base_revision == "v1"
+    assert load_spec(folder, base=str(whisper_base)) == spec
+
+
+def test_checkpoints_from_before_revisions_load(saved: tuple[Path, CtcModel]) -> None:
+    path = saved[0] / SPEC_FILE
+    written = json.loads(path.read_text())
+    del written["base_revision"], written["base_commit"]
+    path.write_text(json.dumps(written))
+    assert load_spec(saved[0]).base_commit is None
+
+
 def test_another_base_is_refused(saved: tuple[Path, CtcModel], wav2vec2_base: Path) -> None:
     with pytest.raises(CheckpointInvalid, match="the checkpoint needs"):
         load_checkpoint(saved[0], base=str(wav2vec2_base))
-
-
-def test_a_base_without_weights_has_no_digest(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointInvalid, match=r"no \.safetensors"):
-        digest_of_base(tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"base": 5}', b"\xff"])

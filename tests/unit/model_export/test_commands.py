@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -7,7 +8,7 @@ import pytest
 import torch
 from recordings import SPEECH
 
-from model_export import commands
+from model_export import bases, commands
 from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
 from model_export.data import Corpus
@@ -182,3 +183,26 @@ def test_a_base_gives_its_limits_to_check_data(
     assert main(["check-data", manifest, "--base", str(whisper_base)]) == 0
     assert f"{manifest}: 1.2 min in 14 clips" in capsys.readouterr().out
     assert main(["check-data", manifest, "--base", str(SPEECH)]) == 2
+
+
+def test_revision_and_commit_of_a_base_are_recorded(
+    monkeypatch: pytest.MonkeyPatch, whisper_base: Path, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "models--someone--a-model" / "snapshots" / ("0a" * 20)
+    shutil.copytree(whisper_base, snapshot)
+    asked: list[ModelSpec] = []
+
+    def start(spec: ModelSpec, **_: object) -> None:
+        asked.append(spec)
+        raise ManifestInvalid("seen enough")
+
+    known = {("someone/a-model", "v1"): snapshot}
+    monkeypatch.setattr(bases, "fetch", lambda *request: known[request])
+    monkeypatch.setattr(commands, "FineTuning", start)
+    manifest = str(SPEECH / "manifest.jsonl")
+    options = ["--base", "someone/a-model", "--revision", "v1", "--replace", "last:1"]
+    options += ["--train", manifest, "--dev", manifest, "--out", str(tmp_path / "out")]
+    assert main(["finetune", *options]) == 2
+    (spec,) = asked
+    assert (spec.base, spec.base_revision) == ("someone/a-model", "v1")
+    assert spec.base_commit == "0a" * 20
