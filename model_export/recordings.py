@@ -78,7 +78,7 @@ def load_waveform(audio: Audio) -> FloatArray:
         if isinstance(audio, FileSegment):
             return _load_segment(audio)
         return decode_audio(audio if isinstance(audio, Path) else audio.read_bytes())
-    except (ClientError, OSError) as error:
+    except (ClientError, OSError, ValueError) as error:  # the last for odd names
         raise ManifestInvalid(f"{audio} cannot be decoded: {error}") from error
 
 
@@ -100,16 +100,15 @@ def packets_s(audio: AudioFile) -> float:
     """Duration by the packets in a file, which is tenfold quicker than decoding them.
 
     Raises:
-        ManifestInvalid: it is not audio that we read.
-        OSError: it cannot be read.
+        ManifestInvalid: it cannot be read, or is not audio that we read.
     """
-    file = audio.open("rb") if isinstance(audio, Path) else io.BytesIO(audio.read_bytes())
     try:
+        file = audio.open("rb") if isinstance(audio, Path) else io.BytesIO(audio.read_bytes())
         with file, av.open(file, "r", options={"format_whitelist": CONTAINERS}) as container:
             stream = container.streams.audio[0]
             ticks = sum(packet.duration or 0 for packet in container.demux(stream))
             return float(ticks * (stream.time_base or 0))
-    except (av.FFmpegError, ValueError, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         raise ManifestInvalid(f"{audio} is not audio that we read: {error}") from error
 
 

@@ -112,6 +112,7 @@ def _parquet_rows(folder: Path, split: str) -> Rows:
 
 
 def _rows(dataset: "Dataset", what: str) -> Rows:
+    dataset = dataset.with_format(None)  # it may have been saved to give tensors
     columns = dataset.column_names
     audio = _audio_column(what, dataset.features)
     check_columns(what, columns, (TEXT_COLUMNS,))

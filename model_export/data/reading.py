@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from os.path import isfile
 from pathlib import Path
 
 from model_export.data import common_voice, hugging_face, kaldi, manifests, metadata
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, usable
 from model_export.data.rows import Row, Rows
 from model_export.errors import ExportError, ManifestInvalid
-from model_export.recordings import Audio, FileSegment
+from model_export.recordings import Audio
 from model_export.text import normalise
 from service.bundle import TextNormalisation
 
@@ -25,7 +24,7 @@ SOURCES = (
 
 
 def read_corpus(reference: str, rules: TextNormalisation) -> Corpus:
-    """Read clips from wherever a reference points; their audio is not opened yet.
+    """Read clips from wherever a reference points; whether their audio is there is not asked.
 
     Args:
         reference: path of a file or folder of one of the kinds in `SOURCES`, with `#SPLIT` behind
@@ -95,9 +94,6 @@ def _faults(clip: Clip, row: Row) -> Iterator[tuple[Reason, str]]:
         yield Reason.EMPTY_TEXT, f"of {row.text!r} nothing is left" if row.text else ""
     if clip.seconds is not None and math.isnan(clip.seconds):
         yield Reason.BAD_DURATION, repr(row.seconds)
-    file = clip.audio.path if isinstance(clip.audio, FileSegment) else clip.audio
-    if isinstance(file, Path) and not isfile(file):  # as Path.is_file, but never raises
-        yield Reason.MISSING_AUDIO, str(file)
 
 
 def _positive(stated: object) -> float | None:

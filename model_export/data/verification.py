@@ -99,7 +99,7 @@ def _lasts_as_stated(clip: Clip) -> bool:
         return False
     try:
         return _is_near(packets_s(clip.audio), clip.seconds)
-    except (ManifestInvalid, OSError):
+    except ManifestInvalid:
         return False  # decoding will tell
 
 
@@ -114,6 +114,6 @@ def _is_near(real_s: float, stated_s: float) -> bool:
 
 
 def _reason(cause: BaseException | None) -> Reason:
-    if isinstance(cause, FileNotFoundError):
+    if isinstance(cause, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return Reason.MISSING_AUDIO
     return Reason.TOO_LONG if isinstance(cause, AudioTooLong) else Reason.UNREADABLE_AUDIO

@@ -102,6 +102,5 @@ def test_short_and_undecodable_rows_are_skipped(common_voice: Path) -> None:
     with (common_voice / "train.tsv").open("ab") as file:
         file.write(b"reader\tcommon_voice_en_1.mp3\n")
         file.write(b"reader\tcommon_voice_en_1.mp3\tid\tcaf\xe9\n")
-        file.write(b"reader\tcommon_voice_en_9.mp3\tid\tgone\n")
     reasons = [row.reason for row in corpus_of(common_voice).skipped]
-    assert reasons == [Reason.MISSING_FIELD, Reason.UNDECODABLE, Reason.MISSING_AUDIO]
+    assert reasons == [Reason.MISSING_FIELD, Reason.UNDECODABLE]

@@ -54,6 +54,15 @@ def test_a_saved_data_set_is_read_and_decoded_by_us(tmp_path: Path, decode: bool
     assert digests_of(clip.audio for clip in corpus.clips) == digests_of(FILES)
 
 
+def test_a_data_set_that_gives_arrays_is_read_all_the_same(tmp_path: Path) -> None:
+    dataset(decode=False, client_id=[3, 4]).with_format("numpy").save_to_disk(tmp_path)
+    corpus = verify_audio(read_corpus(str(tmp_path), RULES), "train")
+    assert [(clip.text, clip.speaker, clip.seconds) for clip in corpus.clips] == [
+        ("he was not", "3", 2.99),
+        ("an ill", "4", pytest.approx(3.29)),
+    ]
+
+
 def test_a_split_of_several_is_chosen(tmp_path: Path) -> None:
     from datasets import DatasetDict
 

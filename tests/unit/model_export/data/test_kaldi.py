@@ -72,8 +72,7 @@ def test_paths_may_be_relative_to_the_working_folder(
     deep.mkdir()
     write(deep, "wav.scp", "utt1 librivox-0880.flac\n")
     write(deep, "text", "utt1 he was not\n")
-    with pytest.raises(ManifestInvalid, match=r"data/librivox-0880\.flac"):
-        read_corpus(str(deep), RULES)
+    assert read_corpus(str(deep), RULES).clips[0].audio == deep / "librivox-0880.flac"
     monkeypatch.chdir(tmp_path)
     assert read_corpus("data", RULES).clips[0].audio == Path("librivox-0880.flac")
 

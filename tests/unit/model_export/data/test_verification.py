@@ -72,6 +72,21 @@ def test_what_cannot_be_read_is_skipped(
     assert found.skipped[1].reason == reason
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", Reason.MISSING_AUDIO),  # a folder
+        ("gone/clip.wav", Reason.MISSING_AUDIO),
+        ("x" * 5000, Reason.UNREADABLE_AUDIO),
+        ("a\0b", Reason.UNREADABLE_AUDIO),
+    ],
+)
+def test_odd_names_are_skipped(tmp_path: Path, name: str, reason: Reason) -> None:
+    odd = (Clip(tmp_path / name, "b", 1.0), Clip(FileSegment(tmp_path / name, 0, 1), "c", None))
+    found = verify_audio(corpus(Clip(FLAC, "a", None), *odd), "train")
+    assert [row.reason for row in found.skipped] == [reason, reason]
+
+
 def test_segments_must_lie_inside() -> None:
     inside, overshooting, outside = (
         Clip(FileSegment(FLAC, start_s, end_s), f"{start_s}", None)
