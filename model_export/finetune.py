@@ -1,6 +1,7 @@
 """Selective fine-tuning: Hugging Face's Trainer over the part that learns."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from model_export.memory import MemoryTrimmer
 from model_export.objective import CtcObjective
 from model_export.progress import reporting_callbacks
 from model_export.ranks import this_process
-from model_export.resuming import CheckpointSeal, claim_run, newest_checkpoint
+from model_export.resuming import CheckpointSeal, claim_run, newest_checkpoint, sole_user
 from model_export.schedule import Schedule, matching_arguments, training_arguments
 from model_export.scoring import decode_labels, error_rates
 from model_export.stopping import EarlyStopping, SignalStop, had_stalled
@@ -86,7 +87,7 @@ class FineTuning:
             Of the best checkpoint on `dev`: eval_loss, and eval_wer and eval_cer in percent.
 
         Raises:
-            CheckpointInvalid: `out` holds a run with other options.
+            CheckpointInvalid: `out` holds a run with other options, or another process uses it.
             TrainingRefused: the disk has no room for the cache, or clips are fewer than processes.
             TrainingStopped: a signal ended it; a run with the same `out` goes on.
         """
@@ -96,6 +97,10 @@ class FineTuning:
                 f"{len(train.clips)} training clips are fewer than the "
                 f"{self._process.num_processes} processes"
             )
+        with sole_user(self._out) if self._process.is_main_process else nullcontext():
+            return self._run(train, dev)
+
+    def _run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
         with self._process.main_process_first():
             claim_run(self._out, self._options(train, dev))
         self.model.to(self._process.device)

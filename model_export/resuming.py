@@ -1,6 +1,9 @@
 """Going on with a run that was stopped, and refusing to go on with another one."""
 
+import contextlib
+import fcntl
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,24 @@ from model_export.errors import CheckpointInvalid
 from model_export.ranks import this_process
 
 RUN_FILE = "run.json"
+LOCK_FILE = "run.lock"
 SEAL_FILE = "sealed.json"
+
+
+@contextlib.contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Keep others from training into a folder at once, such as what a killed torchrun left behind.
+
+    Raises:
+        CheckpointInvalid: another process does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointInvalid(f"another process is training into {folder}") from error
+        yield
 
 
 def claim_run(folder: Path, options: dict[str, Any]) -> None:

@@ -94,7 +94,7 @@ def finetune(folder, manifest, wav2vec2_base):
 def log(folder, finetune):
     """Of a run that was killed twice: while it wrote its cache, and between two checkpoints."""
     kill_once(finetune, folder / "cache", "*.bf16")
-    kill_once(finetune, folder / "run", "checkpoint-*/trainer_state.json")
+    kill_once(finetune, folder / "run", "checkpoint-*/sealed.json")
     return run(*finetune)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from model_export.errors import CheckpointInvalid
-from model_export.resuming import claim_run, newest_checkpoint, seal
+from model_export.resuming import claim_run, newest_checkpoint, seal, sole_user
 
 
 def test_a_run_goes_on_with_the_same_options_only(tmp_path):
@@ -45,3 +45,14 @@ def test_a_seal_can_be_renewed(checkpoints):
     (checkpoint / "optimizer.pt").write_bytes(b"more moments")
     seal(checkpoint)
     assert newest_checkpoint(checkpoints) == str(checkpoint)
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    with sole_user(tmp_path / "run"):
+        again = sole_user(tmp_path / "run")
+        with pytest.raises(CheckpointInvalid, match="another process is training into"), again:
+            pass
+        with sole_user(tmp_path / "other"):
+            pass
+    with sole_user(tmp_path / "run"):
+        pass
