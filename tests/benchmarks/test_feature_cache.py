@@ -2,8 +2,8 @@
 
 import pytest
 
-from model_export.bucketing import BucketBatches
 from model_export.base_files import digest_of_base
+from model_export.bucketing import BucketBatches
 from model_export.data import Clip
 from model_export.feature_cache import CacheRequest, cached_examples
 from model_export.training_data import WaveformExamples
