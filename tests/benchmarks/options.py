@@ -12,7 +12,7 @@
     BENCH_MEMORY_GB=20       what a process with one model may allocate
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
     BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
-    BENCH_BASE=              folder or hub name of an encoder; test_initialisation is skipped without
+    BENCH_BASE=              folder or hub name of an encoder, for what trains one
     BENCH_TRAIN=, BENCH_DEV= its MANIFEST[#SPLIT] to learn from and to choose the best epoch with
     BENCH_TRAIN_MINUTES=60   taken of them; BENCH_DEV_MINUTES=10
     BENCH_EPOCHS=4,12        lengths of training that are compared
