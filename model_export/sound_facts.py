@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from model_export.data import Clip, Reason, Skipped
+from model_export.data import Clip, Skipped, fault_of
 from model_export.errors import ManifestInvalid
 from model_export.recordings import load_waveform, rate_of
 from service.arrays import FloatArray
@@ -70,4 +70,4 @@ def _measure(clip: Clip) -> SoundFacts | Skipped:
     try:
         return describe_sound(load_waveform(clip.audio), rate_of(clip.audio))
     except ManifestInvalid as error:
-        return clip.skipped(Reason.UNREADABLE_AUDIO, str(error.__cause__))
+        return clip.skipped(*fault_of(error))

@@ -3,13 +3,19 @@
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, keep_spellable
 from model_export.data.reading import name_of, read_corpus
 from model_export.data.report import summary_of, write_skipped
-from model_export.data.verification import read_verdicts, verify_audio, write_verdicts
+from model_export.data.verification import (
+    fault_of,
+    read_verdicts,
+    verify_audio,
+    write_verdicts,
+)
 
 __all__ = [
     "Clip",
     "Corpus",
     "Reason",
     "Skipped",
+    "fault_of",
     "keep_spellable",
     "name_of",
     "read_corpus",

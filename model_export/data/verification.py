@@ -80,6 +80,15 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
     }
 
 
+def fault_of(error: ManifestInvalid) -> tuple[Reason, str]:
+    """Reason and detail of what `load_waveform` raised."""
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return Reason.MISSING_AUDIO, str(cause.filename or cause)
+    is_long = isinstance(cause, AudioTooLong)
+    return Reason.TOO_LONG if is_long else Reason.UNREADABLE_AUDIO, str(cause)
+
+
 def _verified(known: Mapping[str, Verdict], clip: Clip) -> Clip | Skipped:
     verdict = known.get(clip.key) or _verdict(clip)
     return clip.skipped(*verdict) if isinstance(verdict, tuple) else replace(clip, seconds=verdict)
@@ -91,7 +100,7 @@ def _verdict(clip: Clip) -> Verdict:
     try:
         return len(load_waveform(clip.audio)) / SAMPLE_RATE_HZ
     except ManifestInvalid as error:
-        return _reason(error.__cause__), str(error.__cause__)
+        return fault_of(error)
 
 
 def _lasts_as_stated(clip: Clip) -> bool:
@@ -111,9 +120,3 @@ def _agree(stated: Clip, real: Clip) -> bool:
 
 def _is_near(real_s: float, stated_s: float) -> bool:
     return abs(real_s - stated_s) <= max(TOLERANCE_S, TOLERANCE_SHARE * real_s)
-
-
-def _reason(cause: BaseException | None) -> Reason:
-    if isinstance(cause, FileNotFoundError | IsADirectoryError | NotADirectoryError):
-        return Reason.MISSING_AUDIO
-    return Reason.TOO_LONG if isinstance(cause, AudioTooLong) else Reason.UNREADABLE_AUDIO

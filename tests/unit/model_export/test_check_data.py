@@ -188,7 +188,7 @@ def test_nothing_to_train_on_is_an_error(
     assert "no recording can be decoded; 1 skipped" in capsys.readouterr().err
     rows = write_rows(tmp_path / "rows.jsonl", [{"audio": "gone.wav", "text": "a"}])
     assert main(["check-data", str(rows)]) == 2
-    assert "no usable row" in capsys.readouterr().err
+    assert "audio is missing" in capsys.readouterr().err
 
 
 def test_number_words_that_do_not_exist_are_told_before_anything_is_read(

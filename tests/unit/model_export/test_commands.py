@@ -64,7 +64,7 @@ def test_what_cannot_be_used_is_counted_and_listed(
 
     told = capsys.readouterr().err
     assert "evaluate: wrong stated durations, not used: 1" in told
-    assert f"evaluate: skipped 1: audio is missing\n  {manifest}:3  [Errno 2]" in told
+    assert f"evaluate: skipped 1: audio is missing\n  {manifest}:3  {tmp_path}/gone.flac" in told
     skipped = [json.loads(line) for line in listed.read_text().splitlines()]
     assert [row["place"] for row in skipped] == [f"{manifest}:2", f"{manifest}:3"]
     assert skipped[0]["reason"] == "audio cannot be decoded"
