@@ -160,6 +160,7 @@ def _add_check_data(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("data", nargs="+", metavar="DATA[#SPLIT]", help=f"{DATA_HELP}; several are compared")
     add("--base", help="whose limits of length to hold clips against")
+    add("--revision", help="branch, tag or commit of a hub name (its main branch)")
     add("--json", type=Path, metavar="FILE", help="write everything that was found")
     _add_text(command.add_argument_group("text"))
 

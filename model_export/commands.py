@@ -169,7 +169,8 @@ def check_data(options: argparse.Namespace) -> None:
     rules = rules_asked(options)
     front_end = ANY_FRONT_END
     if options.base:
-        front_end = build_model(resolve_base(options.base), vocabulary_size=1).front_end
+        base = resolve_base(options.base, options.revision)
+        front_end = build_model(base, vocabulary_size=1).front_end
     findings = check(options.data, rules, front_end)
     reports = [render_report(report) for report in findings.corpora]
     print("\n\n".join([*reports, *map(render_overlap, findings.overlaps)]))
