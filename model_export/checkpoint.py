@@ -12,14 +12,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model_export.base_files import digest_of_base
-from model_export.bases import resolve_base
-from model_export.ctc_model import CtcModel
+from model_export.bases.files import digest_of_base
+from model_export.bases.loading import resolve_base
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
 from model_export.errors import CheckpointInvalid
-from model_export.families import build_model
-from model_export.freezing import AlsoTrain, freeze_all_but, trainable_names
-from model_export.objective import trained_tensors
-from model_export.surgery import replace_attention
+from model_export.mixing.freezing import AlsoTrain, freeze_all_but, trainable_names, trained_tensors
+from model_export.mixing.surgery import replace_attention
 from service.bundle import Mixer, TextNormalisation, Vocabulary
 
 SPEC_FILE = "checkpoint.json"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args
 
 from model_export.errors import ExportError
-from model_export.freezing import ALSO_TRAIN
-from model_export.precision import PRECISIONS
+from model_export.mixing.freezing import ALSO_TRAIN
+from model_export.training.precision import PRECISIONS
 from service.bundle import Digits, Mixer, Runtime
 from service.errors import ServiceError
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Imported here: torch and transformers take seconds, which help and usage errors need not.
     from model_export import commands
-    from model_export.ranks import this_process
+    from model_export.training.ranks import this_process
 
     try:
         getattr(commands, options.command.replace("-", "_"))(options)

@@ -10,10 +10,9 @@ from typing import get_args
 import transformers
 from pydantic import ValidationError
 
-from model_export.base_files import digest_of_base
-from model_export.bases import resolve_base
-from model_export.bundle import BundleFacts, created_with, write_bundle
-from model_export.check_data import ANY_FRONT_END, check
+from model_export.bases.files import digest_of_base
+from model_export.bases.hub import commit_of
+from model_export.bases.loading import resolve_base
 from model_export.checkpoint import ModelSpec, load_checkpoint, load_spec
 from model_export.data import (
     Clip,
@@ -25,26 +24,31 @@ from model_export.data import (
     verify_audio,
     write_skipped,
 )
+from model_export.data.recordings import load_waveform
 from model_export.data.report import SKIPPED_FILE
-from model_export.data_report_text import render_overlap, render_report
+from model_export.data_check.check import ANY_FRONT_END, check
+from model_export.data_check.rendering import render_overlap, render_report
+from model_export.encoders.families import build_model, layer_count_of
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
-from model_export.exporters import round_weights
-from model_export.families import build_model, layer_count_of
-from model_export.finetune import FineTuning
-from model_export.hub import commit_of
-from model_export.model_card import describe_mixing
-from model_export.objective import SpecAugment
-from model_export.precision import choose_precision
-from model_export.ranks import this_process
-from model_export.recordings import load_waveform
-from model_export.resuming import newest_checkpoint
-from model_export.run_clips import verified_once
-from model_export.schedule import Schedule
-from model_export.surgery import count_parameters, select_layers
-from model_export.text import make_vocabulary, read_vocabulary, unknown_characters
-from model_export.text_options import rules_asked, rules_continued
-from model_export.training_data import duration_s
+from model_export.export.bundle import BundleFacts, created_with, write_bundle
+from model_export.export.exporters import round_weights
+from model_export.export.model_card import describe_mixing
+from model_export.mixing.surgery import count_parameters, select_layers
+from model_export.training.finetune import FineTuning
+from model_export.training.objective import SpecAugment
+from model_export.training.precision import choose_precision
+from model_export.training.ranks import this_process
+from model_export.training.resuming import newest_checkpoint
+from model_export.training.run_clips import verified_once
+from model_export.training.schedule import Schedule
+from model_export.training.training_data import duration_s
+from model_export.transcripts.normalisation import (
+    make_vocabulary,
+    read_vocabulary,
+    unknown_characters,
+)
+from model_export.transcripts.options import rules_asked, rules_continued
 from service.bundle import (
     Measurement,
     Provenance,

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from model_export.checkpoint import SPEC_FILE, load_checkpoint
 from model_export.data import Clip
-from model_export.recordings import load_waveform
+from model_export.data.recordings import load_waveform
 from model_export.scoring import ErrorRates, error_rates
 from service.arrays import FloatArray, IntArray
 from service.audio import SAMPLE_RATE_HZ, is_silent

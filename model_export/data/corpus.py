@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from model_export.data.recordings import Audio
 from model_export.errors import ManifestInvalid
-from model_export.recordings import Audio
 from service.bundle import Vocabulary
 
 

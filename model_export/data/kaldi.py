@@ -7,10 +7,10 @@ from os.path import isfile
 from pathlib import Path
 
 from model_export.data.corpus import Reason, Skipped
+from model_export.data.recordings import Audio, FileSegment
 from model_export.data.rows import Row, Rows, Source
 from model_export.data.tables import numbered_lines, undecodable
 from model_export.errors import ManifestInvalid
-from model_export.recordings import Audio, FileSegment
 
 SPACE = re.compile(r"[ \t]+")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from model_export.data import common_voice, hugging_face, kaldi, manifests, metadata
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, usable
+from model_export.data.recordings import Audio
 from model_export.data.rows import Row, Rows
 from model_export.errors import ExportError, ManifestInvalid
-from model_export.recordings import Audio
-from model_export.text import normalise
+from model_export.transcripts.normalisation import normalise
 from service.bundle import TextNormalisation
 
 SOURCES = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_export.data.corpus import Skipped
-from model_export.recordings import Audio
+from model_export.data.recordings import Audio
 
 TEXT_COLUMNS = (
     "text",

@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, usable
+from model_export.data.recordings import FileSegment, load_waveform, packets_s
 from model_export.errors import ManifestInvalid
-from model_export.recordings import FileSegment, load_waveform, packets_s
 from service.audio import SAMPLE_RATE_HZ
 from service.errors import AudioTooLong
 

@@ -22,10 +22,10 @@ import numpy as np
 import onnxruntime
 import torch
 
-from model_export.exporters import export_onnx, export_torchscript
-from model_export.freezing import first_trained_layer, freeze_all_but, trainable_names
-from model_export.objective import CtcObjective, SpecAugment
-from model_export.surgery import select_layers
+from model_export.export.exporters import export_onnx, export_torchscript
+from model_export.mixing.freezing import first_trained_layer, freeze_all_but, trainable_names
+from model_export.mixing.surgery import select_layers
+from model_export.training.objective import CtcObjective, SpecAugment
 from service.audio import decode_audio
 from service.backends import AcousticModel, Tuning, load_model
 from service.backends.failures import kind_of

@@ -16,9 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.utils import logging
 
-from model_export.ctc_model import CtcModel
-from model_export.families import build_model
-from model_export.surgery import replace_attention, select_layers
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
+from model_export.mixing.surgery import replace_attention, select_layers
 from service.audio import SAMPLE_RATE_HZ
 
 LABELS = 32

@@ -55,7 +55,7 @@ def _engine(folder: Path) -> Run:
 def _attention(folder: Path) -> Run:
     import torch
 
-    from model_export.families import build_model
+    from model_export.encoders.families import build_model
 
     torch.set_num_threads(options.CORES)
     model = build_model(folder, vocabulary_size=VOCABULARY_SIZE)

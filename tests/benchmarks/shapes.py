@@ -115,10 +115,10 @@ def _write_bundle(base: Path, out: Path) -> None:
     """The same weights with WSM instead of attention, exported as users export."""
     import torch
 
-    from model_export.base_files import digest_of_base
-    from model_export.bundle import BundleFacts, write_bundle
+    from model_export.bases.files import digest_of_base
     from model_export.checkpoint import ModelSpec, build_from_spec
-    from model_export.families import layer_count_of
+    from model_export.encoders.families import layer_count_of
+    from model_export.export.bundle import BundleFacts, write_bundle
     from service.bundle import Provenance, TextNormalisation, Vocabulary
 
     spec = ModelSpec(

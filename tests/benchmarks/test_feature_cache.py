@@ -2,11 +2,11 @@
 
 import pytest
 
-from model_export.base_files import digest_of_base
-from model_export.bucketing import BucketBatches
+from model_export.bases.files import digest_of_base
 from model_export.data import Clip
-from model_export.feature_cache import CacheRequest, cached_examples
-from model_export.training_data import WaveformExamples
+from model_export.training.bucketing import BucketBatches
+from model_export.training.feature_cache import CacheRequest, cached_examples
+from model_export.training.training_data import WaveformExamples
 from tests.benchmarks import options
 from tests.benchmarks.children import Attempt, training_step
 from tests.benchmarks.clips import mixed_clips, paths_of

@@ -15,7 +15,7 @@ import sys
 import pytest
 
 from model_export.data import read_corpus
-from model_export.training_data import duration_s
+from model_export.training.training_data import duration_s
 from service.bundle import TextNormalisation
 from tests.benchmarks import options
 from tests.benchmarks.tables import print_table

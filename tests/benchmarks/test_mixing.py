@@ -7,7 +7,7 @@ import torch
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperAttention
 
-from model_export.summary_mixing import WindowedSummaryMixing
+from model_export.mixing.summary_mixing import WindowedSummaryMixing
 from tests.benchmarks.timing import time_pairs
 
 WIDTH, HEADS, WINDOW_FRAMES = 384, 6, 8

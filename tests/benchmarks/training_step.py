@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from model_export.training_data import Example
+from model_export.training.training_data import Example
 from service import memory
 from service.audio import SAMPLE_RATE_HZ
 from tests.benchmarks import options, training

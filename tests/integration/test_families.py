@@ -10,9 +10,10 @@ import torch
 from audio_files import wav
 from recordings import recordings
 
-from model_export import convolutions, parity
 from model_export.checkpoint import load_checkpoint
 from model_export.cli import main
+from model_export.export import parity
+from model_export.front_ends import convolutions
 from service.app import create_app
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.bundle import load_bundle

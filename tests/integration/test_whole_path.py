@@ -15,8 +15,9 @@ import torch
 from audio_files import wav
 from server_process import serving
 
-from model_export import bundle, cli
-from model_export.exporters import export_torchscript
+from model_export import cli
+from model_export.export import bundle
+from model_export.export.exporters import export_torchscript
 
 EXPORT, SERVE = (Path(sysconfig.get_path("scripts")) / name for name in ("wsm-export", "wsm-serve"))
 torch.set_num_threads(1)  # the tensors are tiny; threads would only wait for each other

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model_export.summary_mixing import SummaryMixing, WindowedSummaryMixing
+from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
 
 WIDTH = 8
 SHAPES = [(1, 1), (1, 2), (3, 5), (2, 40)]

@@ -8,12 +8,13 @@ import pytest
 import torch
 from checkpoints import BASES, MakeBase
 
-from model_export import convolutions, parity
-from model_export.ctc_model import CtcModel
-from model_export.exporters import export_onnx, export_torchscript
-from model_export.families import build_model
-from model_export.parity import measure_parity, require_parity
-from model_export.surgery import replace_attention
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
+from model_export.export import parity
+from model_export.export.exporters import export_onnx, export_torchscript
+from model_export.export.parity import measure_parity, require_parity
+from model_export.front_ends import convolutions
+from model_export.mixing.surgery import replace_attention
 from service.backends.base import AcousticModel
 from service.backends.onnx import OnnxModel
 from service.backends.torchscript import TorchScriptModel

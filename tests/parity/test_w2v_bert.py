@@ -12,8 +12,6 @@ from recordings import recordings
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from model_export import parity
-from model_export.bundle import BundleFacts, write_bundle
 from model_export.checkpoint import (
     ModelSpec,
     build_from_spec,
@@ -21,10 +19,12 @@ from model_export.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from model_export.ctc_model import CtcModel
-from model_export.families import build_model
-from model_export.objective import ctc_loss
-from model_export.text import make_vocabulary
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
+from model_export.export import parity
+from model_export.export.bundle import BundleFacts, write_bundle
+from model_export.training.objective import ctc_loss
+from model_export.transcripts.normalisation import make_vocabulary
 from service.backends import load_model
 from service.bundle import Provenance, TextNormalisation, load_bundle
 

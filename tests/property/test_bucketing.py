@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_export.bucketing import BucketBatches
+from model_export.training.bucketing import BucketBatches
 
 BUDGET = 100
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2FeatureEncoder
 
-from model_export.convolutions import ConvolutionalFeatures
+from model_export.front_ends.convolutions import ConvolutionalFeatures
 
 TOLERANCE = 1e-5
 WIDTH = 8

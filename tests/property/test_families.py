@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_export.ctc_model import CtcModel
-from model_export.families import build_model
-from model_export.surgery import replace_attention
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
+from model_export.mixing.surgery import replace_attention
 
 TOLERANCE = 1e-5
 SHORTEST = 560  # of w2v-BERT, whose frames are the longest

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_export.filter_banks import FilterBanks
+from model_export.front_ends.filter_banks import FilterBanks
 
 TOLERANCE = 1e-5
 BANDS = 8

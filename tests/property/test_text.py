@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from model_export.errors import TextRefused
 from model_export.scoring import decode_labels
-from model_export.text import encode, frames_needed, make_vocabulary, normalise
+from model_export.transcripts.normalisation import encode, frames_needed, make_vocabulary, normalise
 from service.bundle import TextNormalisation
 
 rules = st.builds(

@@ -8,7 +8,7 @@ from pathlib import Path
 import jiwer
 import numpy as np
 
-from model_export.text import normalise
+from model_export.transcripts.normalisation import normalise
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 from service.bundle import TextNormalisation

@@ -5,10 +5,10 @@ import pytest
 import soundfile
 import torch
 
-from model_export.base_files import digest_of_base
+from model_export.bases.files import digest_of_base
 from model_export.checkpoint import ModelSpec
 from model_export.data import Clip, Corpus
-from model_export.text import make_vocabulary
+from model_export.transcripts.normalisation import make_vocabulary
 from service.bundle import TextNormalisation
 
 torch.set_num_threads(1)  # the tensors are tiny; threads would only wait for each other

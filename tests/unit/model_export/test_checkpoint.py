@@ -7,8 +7,8 @@ import torch
 from checkpoints import BASES, MakeBase
 from safetensors.torch import load_file, save_file
 
-from model_export import bases
-from model_export.base_files import digest_of_base
+from model_export.bases.files import digest_of_base
+from model_export.bases.loading import loading as bases
 from model_export.checkpoint import (
     SPEC_FILE,
     WEIGHTS_FILE,
@@ -19,9 +19,9 @@ from model_export.checkpoint import (
     load_spec,
     save_checkpoint,
 )
-from model_export.ctc_model import CtcModel
+from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import CheckpointInvalid
-from model_export.objective import trained_tensors
+from model_export.mixing.freezing import trained_tensors
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model_export.scoring import decode_labels, error_rates
-from model_export.text import make_vocabulary
+from model_export.transcripts.normalisation import make_vocabulary
 
 VOCABULARY = make_vocabulary(["ab"])  # 0 blank, 1 delimiter, 2 a, 3 b
 

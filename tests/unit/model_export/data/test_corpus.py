@@ -4,7 +4,7 @@ import pytest
 
 from model_export.data import Clip, Corpus, Reason, Skipped, keep_spellable
 from model_export.errors import ManifestInvalid
-from model_export.text import make_vocabulary
+from model_export.transcripts.normalisation import make_vocabulary
 
 
 def test_texts_outside_the_vocabulary_are_skipped() -> None:

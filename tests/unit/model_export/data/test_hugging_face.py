@@ -7,8 +7,8 @@ import pytest
 from recordings import SPEECH
 
 from model_export.data import Reason, read_corpus, verify_audio
+from model_export.data.recordings import digests_of, load_waveform
 from model_export.errors import ManifestInvalid
-from model_export.recordings import digests_of, load_waveform
 from service.bundle import TextNormalisation
 
 RULES = TextNormalisation()

@@ -6,8 +6,8 @@ import pytest
 from recordings import SPEECH
 
 from model_export.data import Reason, read_corpus, verify_audio
+from model_export.data.recordings import FileSegment, load_waveform
 from model_export.errors import ManifestInvalid
-from model_export.recordings import FileSegment, load_waveform
 from service.bundle import TextNormalisation
 
 RULES = TextNormalisation()

@@ -14,8 +14,8 @@ from model_export.data import (
     verify_audio,
     write_verdicts,
 )
+from model_export.data.recordings import FileSegment
 from model_export.errors import ManifestInvalid
-from model_export.recordings import FileSegment
 
 FLAC = SPEECH / "librivox-0880.flac"
 FLAC_S = 2.99

@@ -1,0 +1,1 @@
+"""Pretrained checkpoints: finding them, fetching them, reading their files."""

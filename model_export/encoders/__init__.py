@@ -1,0 +1,1 @@
+"""Encoder families as one model that can be cut between any two layers."""

@@ -1,0 +1,167 @@
+"""Writing a bundle: export, check every variant, then record what it is.
+
+A bundle is made in a temporary folder beside its place and moved there whole, so that a bundle
+that exists is a bundle that passed.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model_export.checkpoint import ModelSpec
+from model_export.encoders.ctc_model import CtcModel
+from model_export.errors import ExportError
+from model_export.export.exporters import export_onnx, export_torchscript
+from model_export.export.model_card import model_card
+from model_export.export.parity import Parity, measure_parity, require_parity
+from service.arrays import FloatArray
+from service.audio import SAMPLE_RATE_HZ
+from service.backends import load_model
+from service.bundle import (
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    Manifest,
+    Measurement,
+    Provenance,
+    Runtime,
+    Variant,
+    load_bundle,
+    sha256_of,
+)
+
+MODEL_CARD_FILE = "MODEL_CARD.md"
+FILES: dict[Runtime, str] = {"onnxruntime": "model.onnx", "torchscript": "model.ts"}
+EXPORTERS = {"onnxruntime": export_onnx, "torchscript": export_torchscript}
+GOLDEN_S = 2.0
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """What a bundle records that the checkpoint does not know.
+
+    Attributes:
+        name: of the bundle.
+        summary: a sentence for the model card.
+        provenance: where the weights come from.
+        measurements: error rates, measured.
+        longest_pass_s: cut longer audio although the encoder could take it, since training seldom
+            reached it; None takes the encoder's own limit.
+    """
+
+    name: str
+    summary: str
+    provenance: Provenance
+    measurements: tuple[Measurement, ...] = ()
+    longest_pass_s: float | None = None
+
+
+def write_bundle(
+    out: Path,
+    spec: ModelSpec,
+    model: CtcModel,
+    facts: BundleFacts,
+    *,
+    runtimes: Sequence[Runtime],
+    clips: Sequence[FloatArray] = (),
+) -> dict[Runtime, Parity]:
+    """Write a bundle, or nothing.
+
+    Args:
+        out: folder that must not exist yet.
+        spec: of the checkpoint.
+        model: the checkpoint's model.
+        facts: the rest of the manifest.
+        runtimes: a variant for each, the preferred one first.
+        clips: real recordings `[samples]` to check parity on; the first becomes the self-test.
+
+    Returns:
+        How far each variant is from the eager model.
+
+    Raises:
+        ExportError: `out` exists, or torch cannot export the model.
+        ParityFailed: a variant leaves its tolerance.
+    """
+    if out.exists():
+        raise ExportError(f"{out} exists; a bundle is written whole or not at all")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for runtime in runtimes:
+            EXPORTERS[runtime](model, folder / FILES[runtime])
+        _write_golden(folder / GOLDEN_FILE, model, clips)
+        _write_manifest(folder, spec, model, facts, runtimes)
+        parities = _check(folder, model, runtimes, clips)
+        folder.chmod(0o755)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return parities
+
+
+def _write_golden(path: Path, model: CtcModel, clips: Sequence[FloatArray]) -> None:
+    waveform = clips[0] if clips else _noise()
+    with torch.inference_mode():
+        logits, _ = model(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))
+    np.savez_compressed(path, waveform=waveform, logits=logits[0].numpy())
+
+
+def _noise() -> FloatArray:
+    noise = np.random.default_rng(0).standard_normal(int(GOLDEN_S * SAMPLE_RATE_HZ)) * 0.1
+    return noise.astype(np.float32)
+
+
+def _check(
+    folder: Path, model: CtcModel, runtimes: Sequence[Runtime], clips: Sequence[FloatArray]
+) -> dict[Runtime, Parity]:
+    """Load each variant as the service would, and hold it against the eager model."""
+    bundle = load_bundle(folder)
+    parities = {}
+    for runtime in runtimes:
+        loaded = load_model(bundle, device="cpu", sessions=1, runtime=runtime)
+        parities[runtime] = measure_parity(model, loaded.model, clips)
+        require_parity(FILES[runtime], parities[runtime])
+    return parities
+
+
+def _write_manifest(
+    folder: Path, spec: ModelSpec, model: CtcModel, facts: BundleFacts, runtimes: Sequence[Runtime]
+) -> None:
+    front_end = model.front_end
+    names = [GOLDEN_FILE, *(FILES[runtime] for runtime in runtimes)]
+    manifest = Manifest(
+        schema_version=1,
+        name=facts.name,
+        languages=spec.languages,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        samples_per_frame=front_end.samples_per_frame,
+        receptive_field_samples=front_end.receptive_field_samples,
+        longest_single_pass_s=facts.longest_pass_s or front_end.longest_pass_s,
+        vocabulary=spec.vocabulary,
+        text_normalisation=spec.text_normalisation,
+        input_convention=front_end.convention,
+        layers=tuple(model.mixing),
+        variants=tuple(
+            # Parity at batch 1 and in batches is required below, hence True.
+            Variant(file=FILES[runtime], runtime=runtime, precision="float32", batch_invariant=True)
+            for runtime in runtimes
+        ),
+        files={name: sha256_of(folder / name) for name in names},
+        provenance=facts.provenance,
+        measurements=facts.measurements,
+    )
+    card = folder / MODEL_CARD_FILE
+    card.write_text(model_card(manifest, facts.summary))
+    files = {**manifest.files, MODEL_CARD_FILE: sha256_of(card)}
+    complete = manifest.model_copy(update={"files": files})
+    (folder / MANIFEST_FILE).write_text(complete.model_dump_json(indent=2) + "\n")
+
+
+def created_with() -> str:
+    """Names and versions of what wrote a bundle."""
+    return f"wsm-stt {version('wsm-stt')}, torch {torch.__version__}"

@@ -1,0 +1,119 @@
+"""Exported variants against the eager model, at lengths and batch sizes no trace ever saw."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from model_export.encoders.ctc_model import CtcModel
+from model_export.errors import ParityFailed
+from service.arrays import FloatArray, IntArray
+from service.audio import SAMPLE_RATE_HZ
+from service.backends import AcousticModel
+
+TOLERANCE = 1e-4
+TRIALS = 12
+LARGEST_BATCH = 5
+LONGEST_TRIAL_S = 20.0
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a variant is from the eager model.
+
+    Attributes:
+        logit_difference: largest absolute difference from the eager logits on the same batch.
+        batch_difference: largest difference between a row in a batch and the same row alone.
+        flipped_frames: frames whose best label differs from the eager one.
+    """
+
+    logit_difference: float
+    batch_difference: float
+    flipped_frames: int
+
+
+def measure_parity(
+    model: CtcModel, exported: AcousticModel, clips: Sequence[FloatArray] = (), *, seed: int = 0
+) -> Parity:
+    """Compare on random batches of noise, and on real clips where there are any.
+
+    Args:
+        model: the eager reference.
+        exported: the variant.
+        clips: real recordings, each `[samples]`.
+        seed: of lengths, sizes and noise.
+    """
+    differences, batch_differences, flips = [0.0], [0.0], 0
+    for waveforms, lengths in _batches(model, clips, seed):
+        expected, expected_lengths = _eager(model, waveforms, lengths)
+        found, found_lengths = exported.infer(waveforms, lengths)
+        if found.shape != expected.shape or not np.array_equal(found_lengths, expected_lengths):
+            raise ParityFailed(
+                f"frames differ for lengths {lengths.tolist()}: "
+                f"{found_lengths.tolist()} exported, {expected_lengths.tolist()} eager"
+            )
+        for row, frames in enumerate(expected_lengths):
+            alone, _ = exported.infer(
+                waveforms[row : row + 1, : lengths[row]], lengths[row : row + 1]
+            )
+            differences.append(_distance(found[row, :frames], expected[row, :frames]))
+            batch_differences.append(_distance(found[row, :frames], alone[0]))
+            flips += _flips(found[row, :frames], expected[row, :frames])
+    # np.max, unlike max, hands a NaN on.
+    return Parity(float(np.max(differences)), float(np.max(batch_differences)), flips)
+
+
+def require_parity(name: str, parity: Parity, tolerance: float = TOLERANCE) -> None:
+    """Refuse a variant that is too far off.
+
+    Raises:
+        ParityFailed: logits differ by more than the tolerance, alone or in a batch.
+    """
+    for what, found in (
+        ("eager logits", parity.logit_difference),
+        ("its own logits at batch 1", parity.batch_difference),
+    ):
+        if not found <= tolerance:
+            raise ParityFailed(f"{name} is {found:.2g} off {what}; the limit is {tolerance:.2g}")
+
+
+def _batches(
+    model: CtcModel, clips: Sequence[FloatArray], seed: int
+) -> Iterator[tuple[FloatArray, IntArray]]:
+    rng = np.random.default_rng(seed)
+    shortest = model.front_end.receptive_field_samples
+    longest = int(
+        min(model.front_end.longest_pass_s or LONGEST_TRIAL_S, LONGEST_TRIAL_S) * SAMPLE_RATE_HZ
+    )
+    for _ in range(TRIALS):
+        # Lengths spread over orders of magnitude: short ones are where edges show.
+        exponents = rng.uniform(np.log(shortest), np.log(longest), rng.integers(1, LARGEST_BATCH))
+        rows = [rng.standard_normal(int(size)) * 0.1 for size in np.exp(exponents)]
+        yield _padded([row.astype(np.float32) for row in rows])
+    if clips:
+        yield _padded(clips)
+
+
+def _padded(rows: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    waveforms = np.zeros((len(rows), lengths.max()), dtype=np.float32)
+    for waveform, row in zip(waveforms, rows, strict=True):
+        waveform[: len(row)] = row
+    return waveforms, lengths
+
+
+def _eager(
+    model: CtcModel, waveforms: FloatArray, lengths: IntArray
+) -> tuple[FloatArray, IntArray]:
+    with torch.inference_mode():
+        logits, frame_lengths = model(torch.from_numpy(waveforms), torch.from_numpy(lengths))
+    return logits.numpy(), frame_lengths.numpy()
+
+
+def _distance(left: FloatArray, right: FloatArray) -> float:
+    return float(np.abs(left - right).max())
+
+
+def _flips(left: FloatArray, right: FloatArray) -> int:
+    return int((left.argmax(axis=1) != right.argmax(axis=1)).sum())

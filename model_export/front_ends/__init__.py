@@ -1,0 +1,1 @@
+"""From waveforms to features, inside the exported graph and by valid lengths."""

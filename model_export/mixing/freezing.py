@@ -1,0 +1,52 @@
+"""Which parameters learn: selecting names and freezing the rest are two steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:  # the command line lists the choices here without waiting for torch
+    from torch import Tensor
+
+    from model_export.encoders.ctc_model import CtcModel
+
+AlsoTrain = Literal["feed-forward", "final-norm"]
+ALSO_TRAIN: tuple[AlsoTrain, ...] = get_args(AlsoTrain)
+
+
+def first_trained_layer(model: CtcModel, layers: tuple[int, ...]) -> int:
+    """Index below which nothing needs gradients; the layer count if only the head learns."""
+    return min(layers, default=len(model.layers))
+
+
+def trainable_names(
+    model: CtcModel, layers: tuple[int, ...], also_train: tuple[AlsoTrain, ...] = ()
+) -> set[str]:
+    """Names of the parameters that learn.
+
+    The mixers of `layers` with their LayerNorm, and the head; `also_train` widens this to the
+    same layers' feed-forward parts with their norms (both of a conformer's, but not its
+    convolution), or to the norm after the last layer.
+    """
+    kind = model.layer_kind
+    parts = [kind.attention, kind.attention_norm]
+    if "feed-forward" in also_train:
+        parts += kind.feed_forward
+    prefixes = [f"layers.{index}.{part}." for index in layers for part in parts] + ["head."]
+    if "final-norm" in also_train:
+        prefixes.append("final_norm.")
+    return {name for name, _ in model.named_parameters() if name.startswith(tuple(prefixes))}
+
+
+def freeze_all_but(model: CtcModel, names: set[str]) -> None:
+    """Let only the named parameters learn."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in names)
+
+
+def trained_tensors(model: CtcModel) -> dict[str, Tensor]:
+    """The parameters that learn, by name, detached."""
+    return {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }

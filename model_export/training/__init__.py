@@ -1,0 +1,1 @@
+"""Selective fine-tuning: examples, caches, objectives, the trainer and its runs."""

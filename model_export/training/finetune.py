@@ -1,0 +1,232 @@
+"""Selective fine-tuning: Hugging Face's Trainer over the part that learns."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import TrainerCallback, TrainingArguments
+
+from model_export.checkpoint import (
+    WEIGHTS_FILE,
+    ModelSpec,
+    build_from_spec,
+    find_base,
+    load_trained,
+    save_checkpoint,
+)
+from model_export.data import Clip, Corpus
+from model_export.encoders.families import build_model
+from model_export.errors import TrainingRefused, TrainingStopped
+from model_export.mixing.freezing import first_trained_layer
+from model_export.scoring import decode_labels, error_rates
+from model_export.training.feature_cache import CacheRequest, cached_examples
+from model_export.training.matching import MatchingObjective
+from model_export.training.memory import MemoryTrimmer
+from model_export.training.objective import CtcObjective
+from model_export.training.progress import reporting_callbacks
+from model_export.training.ranks import this_process
+from model_export.training.resuming import CheckpointSeal, claim_run, newest_checkpoint, sole_user
+from model_export.training.schedule import Schedule, matching_arguments, training_arguments
+from model_export.training.stopping import EarlyStopping, SignalStop, had_stalled
+from model_export.training.trainer import Measure, Outcome, SelectiveTrainer
+from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
+from model_export.transcripts.normalisation import encode
+from service.audio import SAMPLE_RATE_HZ
+from service.bundle import Vocabulary, sha256_of
+
+RATES = ("eval_loss", "eval_wer", "eval_cer")
+
+
+class FineTuning:
+    """One fine-tuning run.
+
+    Under torchrun every process makes one with the same arguments; the first of them writes.
+
+    Args:
+        spec: what to train.
+        out: receives the checkpoint, and the trainer's own in subfolders.
+        schedule: how long and how fast.
+        cache_dir: keep hidden frames of the frozen part here; None computes them each time.
+        start: checkpoint of the same kind whose trained tensors to begin with.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        out: Path,
+        schedule: Schedule,
+        cache_dir: Path | None = None,
+        start: Path | None = None,
+    ) -> None:
+        self.spec = spec
+        self._out = out
+        self._schedule = schedule
+        self._cache_dir = cache_dir
+        self._start = start
+        self._process = this_process()
+        torch.manual_seed(schedule.seed)
+        self.model = build_from_spec(spec)
+        if start is not None:
+            load_trained(start, self.model)
+        self._first_layer = first_trained_layer(self.model, spec.layers)
+
+    def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
+        """Fine-tune, or go on where an earlier run with the same `out` was stopped.
+
+        Args:
+            train: clips to learn from; those longer than a batch are skipped.
+            dev: clips that choose the best checkpoint.
+
+        Returns:
+            Of the best checkpoint on `dev`: eval_loss, and eval_wer and eval_cer in percent.
+
+        Raises:
+            CheckpointInvalid: `out` holds a run with other options, or another process uses it.
+            TrainingRefused: the disk has no room for the cache, or clips are fewer than processes.
+            TrainingStopped: a signal ended it; a run with the same `out` goes on.
+        """
+        train, dev = self.fitting_batches(train), self.fitting(dev)
+        if len(train.clips) < self._process.num_processes:
+            raise TrainingRefused(
+                f"{len(train.clips)} training clips are fewer than the "
+                f"{self._process.num_processes} processes"
+            )
+        with sole_user(self._out) if self._process.is_main_process else nullcontext():
+            return self._run(train, dev)
+
+    def _run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
+        with self._process.main_process_first():
+            claim_run(self._out, self._options(train, dev))
+        self.model.to(self._process.device)
+        train_examples = self._examples(train.clips, self._schedule.copies)
+        dev_examples = self._examples(dev.clips, 1)
+        if self._schedule.match_epochs:
+            self._match(train_examples, dev_examples)
+        rates = self._learn(train_examples, dev_examples)
+        if self._process.is_main_process:
+            save_checkpoint(self._out, self.spec, self.model)
+        return {name: rates[name] for name in RATES}
+
+    def fitting(self, corpus: Corpus) -> Corpus:
+        """Skip clips that the encoder cannot take, or whose text CTC cannot fit into them."""
+        return keep_fitting(corpus, self.model.front_end, self.spec.vocabulary)
+
+    def fitting_batches(self, corpus: Corpus) -> Corpus:
+        """Skip also clips longer than a batch, which would take more memory than it may."""
+        return keep_fitting(
+            corpus, self.model.front_end, self.spec.vocabulary, self._schedule.batch_s
+        )
+
+    def _options(self, train: Corpus, dev: Corpus) -> dict[str, Any]:
+        return {
+            **self.spec.model_dump(mode="json"),
+            **asdict(self._schedule),
+            "start": None if self._start is None else sha256_of(self._start / WEIGHTS_FILE),
+            "cached": self._cache_dir is not None,
+            "train_clips": len(train.clips),
+            "dev_clips": len(dev.clips),
+            "processes": self._process.num_processes,
+        }
+
+    def _match(self, train: Examples, dev: Examples) -> None:
+        teacher = build_model(find_base(self.spec), len(self.spec.vocabulary.tokens))
+        objective = MatchingObjective(
+            self.model, teacher, layers=self.spec.layers, cached=self._cache_dir is not None
+        )
+        arguments = matching_arguments(self._schedule, self._out / "matching")
+        self._train(objective, arguments, _nothing_more, train, dev)
+
+    def _learn(self, train: Examples, dev: Examples) -> dict[str, float]:
+        objective = CtcObjective(
+            self.model,
+            first_layer=self._first_layer,
+            cached=self._cache_dir is not None,
+            blank_id=self.spec.vocabulary.blank_id,
+            spec=self._schedule.masking,
+        )
+        arguments = training_arguments(self._schedule, self._out)
+        measure = partial(_rates, vocabulary=self.spec.vocabulary)
+        return self._train(objective, arguments, measure, train, dev).evaluate()
+
+    def _train(
+        self,
+        objective: nn.Module,
+        arguments: TrainingArguments,
+        measure: Measure,
+        train: Examples,
+        dev: Examples,
+    ) -> SelectiveTrainer:
+        checkpoint = newest_checkpoint(Path(arguments.output_dir or ""))
+        metric = str(arguments.metric_for_best_model)
+        if had_stalled(checkpoint, metric, self._schedule.patience):
+            arguments.num_train_epochs, arguments.max_steps = 0, -1  # all is learnt already
+        stop = SignalStop()
+        trainer = SelectiveTrainer(
+            batch_s=self._schedule.batch_s,
+            unit_hz=self._unit_hz(),
+            measure=measure,
+            model=objective,
+            args=arguments,
+            callbacks=self._callbacks(arguments, stop),
+            train_dataset=train,
+            eval_dataset=dev,
+        )
+        with stop.listening():
+            trainer.train(resume_from_checkpoint=checkpoint)
+        if stop.stopped:
+            state = trainer.state
+            raise TrainingStopped(
+                f"stopped at step {state.global_step} of {state.max_steps}, which is saved; "
+                "the same command goes on from there"
+            )
+        return trainer
+
+    def _callbacks(self, arguments: TrainingArguments, stop: SignalStop) -> list[TrainerCallback]:
+        callbacks = [stop, CheckpointSeal(), MemoryTrimmer()]
+        if self._schedule.patience is not None:
+            metric = str(arguments.metric_for_best_model)
+            callbacks.append(EarlyStopping(metric, self._schedule.patience))
+        if self._process.is_main_process:
+            callbacks += reporting_callbacks(Path(arguments.output_dir or ""))
+        return callbacks
+
+    def _unit_hz(self) -> float:
+        per_unit = self.model.front_end.samples_per_frame if self._cache_dir else 1
+        return SAMPLE_RATE_HZ / per_unit
+
+    def _examples(self, clips: Sequence[Clip], copies: int) -> Examples:
+        labels = [encode(clip.text, self.spec.vocabulary) for clip in clips]
+        if self._cache_dir is None:
+            return WaveformExamples(clips, labels, copies, self.model.front_end.longest_pass_s)
+        request = CacheRequest(
+            clips=clips,
+            labels=labels,
+            copies=copies,
+            base_digest=self.spec.base_digest,
+            first_layer=self._first_layer,
+            precision=self._schedule.precision,
+        )
+        with self._process.main_process_first():
+            return cached_examples(self._cache_dir, request, self.model)
+
+
+def _rates(outcomes: Sequence[Outcome], vocabulary: Vocabulary) -> dict[str, float]:
+    references = [_text(outcome.labels, vocabulary) for outcome in outcomes]
+    hypotheses = [decode_labels(outcome.predictions, vocabulary) for outcome in outcomes]
+    rates = error_rates(references, hypotheses)
+    return {"wer": rates.wer_percent, "cer": rates.cer_percent}
+
+
+def _nothing_more(_: Sequence[Outcome]) -> dict[str, float]:
+    return {}
+
+
+def _text(labels: Sequence[int], vocabulary: Vocabulary) -> str:
+    tokens = (vocabulary.tokens[label] for label in labels)
+    return "".join(tokens).replace(vocabulary.word_delimiter, " ")

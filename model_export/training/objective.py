@@ -1,0 +1,123 @@
+"""The training objective: CTC on top of a frozen lower part."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model_export.encoders.ctc_model import CtcModel
+from model_export.front_ends.log_mel import valid_frames
+from model_export.training.augment import spec_augment
+from model_export.training.training_data import IGNORED_LABEL
+
+
+@dataclass(frozen=True)
+class SpecAugment:
+    """Amounts of masking on the hidden frames below the first trained layer."""
+
+    time_masks: int = 2
+    longest_time_mask_frames: int = 20
+    width_masks: int = 2
+    widest_mask_share: float = 1 / 16
+
+
+class CtcObjective(nn.Module):
+    """Loss and predictions for a batch; the lower part runs without gradients or not at all.
+
+    Its state holds the trained tensors only, which is what makes checkpoints small.
+
+    Args:
+        model: with `requires_grad` already set.
+        first_layer: the lowest layer that learns.
+        cached: inputs are hidden frames of the lower part instead of waveforms.
+        blank_id: the CTC blank.
+        spec: masking in training mode; None for none.
+    """
+
+    def __init__(
+        self,
+        model: CtcModel,
+        *,
+        first_layer: int,
+        cached: bool,
+        blank_id: int,
+        spec: SpecAugment | None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.first_layer = first_layer
+        self.cached = cached
+        self.blank_id = blank_id
+        self.spec = spec
+        self._keys_to_ignore_on_save = None  # the Trainer asks for it when keys are missing
+        self.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
+
+    def forward(self, inputs: Tensor, input_lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Compute the losses.
+
+        Args:
+            inputs: waveforms `[batch, samples]` or hidden frames `[batch, frames, width]`.
+            input_lengths: `[batch]`, valid samples or frames.
+            labels: `[batch, labels]`, padded with `IGNORED_LABEL`.
+
+        Returns:
+            losses `[batch]`, the CTC loss per label of each utterance; loss, their mean; and
+            predictions `[batch, frames]`, the best label of each frame, `IGNORED_LABEL` on padding.
+        """
+        hidden, frame_lengths = self._lower(inputs, input_lengths)
+        if self.training and self.spec is not None:
+            hidden = spec_augment(
+                hidden,
+                time_masks=self.spec.time_masks,
+                longest_time_mask_frames=self.spec.longest_time_mask_frames,
+                width_masks=self.spec.width_masks,
+                widest_mask_share=self.spec.widest_mask_share,
+            )
+        logits = self.model.upper(hidden, frame_lengths, self.first_layer)
+        padding_mask = ~valid_frames(frame_lengths, logits.shape[1])
+        losses = ctc_losses(logits, frame_lengths, labels, self.blank_id)
+        return {
+            "loss": losses.mean(),
+            "losses": losses,
+            "predictions": logits.argmax(dim=2).masked_fill(padding_mask, IGNORED_LABEL),
+        }
+
+    def _lower(self, inputs: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        if self.cached:
+            return inputs.float(), input_lengths
+        with torch.no_grad():
+            return self.model.lower(inputs, input_lengths, self.first_layer)
+
+
+def _drop_frozen(
+    module: nn.Module, state: dict[str, Any], prefix: str, _metadata: dict[str, Any]
+) -> None:
+    learning = {prefix + name for name, value in module.named_parameters() if value.requires_grad}
+    for name in state.keys() - learning:
+        del state[name]
+
+
+def _forgive_missing(_: nn.Module, keys: Any) -> None:  # noqa: ANN401  torch does not export its type
+    keys.missing_keys.clear()
+
+
+def ctc_losses(logits: Tensor, frame_lengths: Tensor, labels: Tensor, blank_id: int) -> Tensor:
+    """CTC loss per label of each utterance `[batch]`, in float32.
+
+    It is zero for utterances with fewer frames than their labels need.
+    """
+    label_mask = labels != IGNORED_LABEL
+    label_lengths = label_mask.sum(dim=1)
+    losses = F.ctc_loss(
+        logits.float().log_softmax(dim=2).transpose(0, 1),
+        labels.clamp(min=0),
+        frame_lengths,
+        label_lengths,
+        blank=blank_id,
+        reduction="none",
+        zero_infinity=True,
+    )
+    return losses / label_lengths.clamp(min=1)

@@ -1,0 +1,98 @@
+"""How long, how fast and in which arithmetic to learn."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import TrainingArguments
+
+from model_export.training.objective import SpecAugment
+from model_export.training.precision import Precision
+from model_export.training.ranks import has_accelerator
+
+WARMUP_SHARE = 0.1
+CHECKPOINT_SHARE = 0.05  # of all steps, between two evaluations, each with its checkpoint
+LOGGING_SHARE = 0.01
+WEIGHT_DECAY = 0.01
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, how fast and in which arithmetic to learn.
+
+    Attributes:
+        epochs: passes over the training clips.
+        max_steps: optimiser steps instead of epochs.
+        match_epochs: passes, before those, in which new mixers imitate the attention they replace.
+        learning_rate: highest rate, after the warm-up.
+        match_learning_rate: the same while matching.
+        batch_s: padded seconds of audio in a batch, of one process.
+        accumulate: batches of each process that an optimiser step learns from.
+        clip_norm: longest gradient of a step; longer ones are scaled down to it.
+        patience: evaluations without improvement that end training; None trains to the end.
+        copies: entries per clip and epoch, the first clean, the others augmented.
+        masking: of hidden frames; None for none.
+        precision: of the arithmetic.
+        seed: of initialisation, order and masking.
+    """
+
+    epochs: float = 10.0
+    max_steps: int | None = None
+    match_epochs: float = 0.0
+    learning_rate: float = 5e-4
+    match_learning_rate: float = 2e-3
+    batch_s: float = 120.0
+    accumulate: int = 1
+    clip_norm: float = 1.0
+    patience: int | None = None
+    copies: int = 1
+    masking: SpecAugment | None = field(default_factory=SpecAugment)
+    precision: Precision = "fp32"
+    seed: int = 0
+
+
+def matching_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
+    """What the Trainer needs to know while mixers imitate attention."""
+    arguments = training_arguments(schedule, folder)
+    arguments.num_train_epochs = schedule.match_epochs
+    arguments.learning_rate = schedule.match_learning_rate
+    arguments.metric_for_best_model = "eval_loss"
+    return arguments
+
+
+def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
+    """What the Trainer needs to know.
+
+    Args:
+        schedule: of the run.
+        folder: receives the Trainer's checkpoints.
+    """
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=schedule.epochs,
+        max_steps=schedule.max_steps or -1,
+        learning_rate=schedule.learning_rate,
+        warmup_steps=WARMUP_SHARE,
+        lr_scheduler_type="cosine",
+        weight_decay=WEIGHT_DECAY,
+        gradient_accumulation_steps=schedule.accumulate,
+        max_grad_norm=schedule.clip_norm,
+        bf16=schedule.precision == "bf16",
+        fp16=schedule.precision == "fp16",
+        use_cpu=not has_accelerator(),
+        # Every parameter that learns is used in every step, and no buffer changes.
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,
+        seed=schedule.seed,
+        logging_steps=LOGGING_SHARE,
+        eval_strategy="steps",
+        eval_steps=CHECKPOINT_SHARE,
+        save_strategy="steps",
+        save_steps=CHECKPOINT_SHARE,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_cer",
+        greater_is_better=False,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        report_to="none",
+    )

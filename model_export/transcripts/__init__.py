@@ -1,0 +1,1 @@
+"""Text as labels: normalisation, numbers in words, vocabularies."""

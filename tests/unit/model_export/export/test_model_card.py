@@ -1,0 +1,15 @@
+from model_export.export.model_card import model_card
+from service.bundle import TextNormalisation, read_manifest
+from service.config import PACKAGED_BUNDLE
+
+
+def test_the_card_says_what_was_done_to_the_text() -> None:
+    manifest = read_manifest(PACKAGED_BUNDLE)
+    assert "lower case; letters, and of the rest '; digits kept." in model_card(manifest, "")
+    rules = TextNormalisation(lowercase=False, keep="", digits="spell", language="cs")
+    card = model_card(manifest.model_copy(update={"text_normalisation": rules}), "")
+    assert "case kept; letters, and of the rest nothing; numbers as words of cs." in card
+
+
+def test_the_shipped_bundle_is_described_by_the_defaults() -> None:
+    assert read_manifest(PACKAGED_BUNDLE).text_normalisation == TextNormalisation()

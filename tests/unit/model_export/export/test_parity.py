@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_export.encoders.ctc_model import CtcModel
+from model_export.encoders.families import build_model
+from model_export.errors import ParityFailed
+from model_export.export.parity import Parity, measure_parity, require_parity
+
+LABELS = 5
+
+
+class Tampered:
+    """The eager model with something done to its logits, given the batch's size."""
+
+    def __init__(self, model: CtcModel, tamper=lambda logits, rows: logits) -> None:
+        self._model = model
+        self._tamper = tamper
+
+    def infer(self, waveforms, lengths):
+        with torch.inference_mode():
+            logits, frame_lengths = self._model(
+                torch.from_numpy(waveforms), torch.from_numpy(lengths)
+            )
+        return self._tamper(logits.numpy(), len(waveforms)), frame_lengths.numpy()
+
+
+@pytest.fixture(scope="module")
+def model(wav2vec2_base: Path) -> CtcModel:
+    return build_model(wav2vec2_base, LABELS)
+
+
+def test_the_model_itself_passes(model: CtcModel, noise_and_tones) -> None:
+    parity = measure_parity(model, Tampered(model), [noise_and_tones(5000)])
+    assert parity.logit_difference == 0
+    assert parity.flipped_frames == 0
+    require_parity("itself", parity)
+
+
+def test_a_shift_is_measured_and_refused(model: CtcModel) -> None:
+    parity = measure_parity(model, Tampered(model, lambda logits, _: logits + 0.25))
+    assert parity.logit_difference == pytest.approx(0.25, abs=1e-4)
+    with pytest.raises(ParityFailed, match=r"shifted is 0\.25 off eager logits"):
+        require_parity("shifted", parity)
+
+
+def test_dependence_on_batch_mates_is_refused(model: CtcModel) -> None:
+    uneven = Tampered(model, lambda logits, rows: logits + 0.01 * (rows == 1))
+    parity = measure_parity(model, uneven)
+    assert parity.batch_difference == pytest.approx(0.01, abs=1e-4)
+    with pytest.raises(ParityFailed, match="batch 1"):
+        require_parity("uneven", Parity(0.0, parity.batch_difference, 0))
+
+
+def test_flips_are_counted(model: CtcModel) -> None:
+    flipped = measure_parity(model, Tampered(model, lambda logits, _: -logits))
+    assert flipped.flipped_frames > 0
+
+
+def test_other_frames_are_refused(model: CtcModel) -> None:
+    with pytest.raises(ParityFailed, match="frames differ"):
+        measure_parity(model, Tampered(model, lambda logits, _: logits[:, :-1]))
+
+
+def test_nan_is_refused(model: CtcModel) -> None:
+    broken = Tampered(model, lambda logits, _: np.full_like(logits, np.nan))
+    with pytest.raises(ParityFailed):
+        require_parity("broken", measure_parity(model, broken))
+
+
+def test_nan_is_beyond_every_tolerance() -> None:
+    with pytest.raises(ParityFailed, match="nan off eager"):
+        require_parity("broken", Parity(float("nan"), 0.0, 0))

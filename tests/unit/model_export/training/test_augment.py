@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from model_export.training.augment import WaveformAugmenter, spec_augment
+
+MASKS = {
+    "time_masks": 2,
+    "longest_time_mask_frames": 5,
+    "width_masks": 1,
+    "widest_mask_share": 3 / 16,
+}
+
+
+def test_a_seed_gives_one_result(noise_and_tones) -> None:
+    waveform = noise_and_tones(16000)
+    first = WaveformAugmenter()(waveform, 7)
+    augmenter = WaveformAugmenter()
+    augmenter(waveform, 8)
+    np.testing.assert_array_equal(augmenter(waveform, 7), first)
+
+
+def test_seeds_differ_and_waveforms_stay_in_range(noise_and_tones) -> None:
+    waveform = noise_and_tones(16000)
+    untouched = waveform.copy()
+    results = [WaveformAugmenter(1.12)(waveform, seed) for seed in range(20)]
+    assert len({result.tobytes() for result in results}) == 20
+    for result in results:
+        assert result.dtype == np.float32
+        assert np.abs(result).max() <= 1.0
+        assert 0.9 <= len(result) / 16000 <= 1.12
+    np.testing.assert_array_equal(waveform, untouched)
+
+
+def test_pauses_surround_some_and_keep_to_the_longest(noise_and_tones) -> None:
+    waveform = noise_and_tones(16000)
+    lengths = [len(WaveformAugmenter(5.0)(waveform, seed)) for seed in range(100)]
+    unpaused = {14545, 16000, 17778}
+    assert set(lengths) >= unpaused
+    assert 25 < sum(length not in unpaused for length in lengths) < 75
+    assert 4 * 16000 < max(lengths) <= 5 * 16000
+    assert max(len(WaveformAugmenter(None)(waveform, seed)) for seed in range(30)) > 8 * 16000
+
+
+@pytest.mark.parametrize("samples", [400, 1000])
+def test_short_and_silent_waveforms_survive(samples: int) -> None:
+    for seed in range(20):
+        result = WaveformAugmenter()(np.zeros(samples, dtype=np.float32), seed)
+        assert np.isfinite(result).all()
+
+
+def test_spec_augment_zeroes_bounded_spans() -> None:
+    torch.manual_seed(0)
+    hidden = torch.ones(50, 30, 16)
+    masked = spec_augment(hidden, **MASKS)
+    frames = (masked == 0).all(dim=2).sum(dim=1)
+    features = (masked == 0).all(dim=1).sum(dim=1)
+    assert hidden.all()
+    assert 5 < int(frames.max()) <= 2 * 5
+    assert 0 < int(features.max()) <= 3
+    assert len(set(frames.tolist())) > 3
+    assert set(masked.unique().tolist()) == {0.0, 1.0}
+
+
+def test_spec_augment_fits_less_than_a_span() -> None:
+    assert spec_augment(torch.ones(2, 1, 1), **MASKS).shape == (2, 1, 1)
+
+
+def test_no_masks_change_nothing() -> None:
+    hidden = torch.randn(2, 5, 4)
+    none = dict.fromkeys(MASKS, 0)
+    assert torch.equal(spec_augment(hidden, **none), hidden)

@@ -1,0 +1,33 @@
+import platform
+
+import pytest
+import torch
+
+from model_export.training.memory import peak_memory, peak_memory_bytes, trim_heap
+from service.memory import resident_bytes
+
+
+def test_the_peak_covers_what_was_held():
+    held = torch.ones(32 * 2**20)
+    assert peak_memory_bytes() >= held.nbytes
+    assert peak_memory()["host_gib"] >= held.nbytes / 2**30
+
+
+def test_a_gpu_adds_its_own_peaks(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2**30)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 2**31)
+    readings = peak_memory()
+    assert (readings["cuda_gib"], readings["cuda_reserved_gib"]) == (1.0, 2.0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can trim")
+def test_trimming_returns_freed_blocks():
+    # Blocks too small to be mapped on their own, freed under one that keeps the heap's top.
+    blocks = [bytearray(b"x") * 100_000 for _ in range(2000)]
+    last = bytearray(b"x") * 100_000
+    del blocks
+    before = resident_bytes()
+    trim_heap()
+    assert resident_bytes() < before - 50 * 2**20
+    assert last
