@@ -25,11 +25,11 @@ def manifest_rows(path: Path, split: str) -> Rows:
         if isinstance(fields, Skipped):
             yield fields
             continue
-        found.add(str(fields.get("split")))
+        found.add(str(fields.get("split", "")))
         if not split or fields.get("split") == split:
             yield _row(path, place, fields)
     if split and split not in found:
-        listed = ", ".join(sorted(found)) or "none"
+        listed = ", ".join(sorted(found - {""})) or "none"
         raise ManifestInvalid(f"{path} has no row whose split is {split!r}; found: {listed}")
 
 

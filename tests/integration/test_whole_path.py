@@ -192,7 +192,7 @@ def test_errors_are_one_line(finetune, manifest, tmp_path, wav2vec2_base, capsys
     assert "none of last:N" in error_of(command, **base, replace="top")
     assert "layers 0 to 2" in error_of(command, **base, replace="last:9")
     assert "layers 0 to 2" in error_of(command, **base, replace="3")
-    assert "no usable row" in error_of(command, **base, train=f"{manifest}#nosplit")
+    assert "found: none" in error_of(command, **base, train=f"{manifest}#nosplit")
     assert not (tmp_path / "out").exists()
 
 

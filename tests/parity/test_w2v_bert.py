@@ -23,7 +23,7 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.export import parity
 from model_export.export.bundle import BundleFacts, write_bundle
-from model_export.training.objective import ctc_loss
+from model_export.training.objective import ctc_losses
 from model_export.transcripts.normalisation import make_vocabulary
 from service.backends import load_model
 from service.bundle import Provenance, TextNormalisation, load_bundle
@@ -108,7 +108,7 @@ def trained(spec: ModelSpec) -> CtcModel:
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01)
     logits, frame_lengths = model(*batch_of_all())
     labels = torch.ones(len(CLIPS), 4, dtype=torch.int64).cumsum(1)
-    ctc_loss(logits, frame_lengths, labels, spec.vocabulary.blank_id).backward()
+    ctc_losses(logits, frame_lengths, labels, spec.vocabulary.blank_id).mean().backward()
     optimiser.step()
     return model.eval()
 

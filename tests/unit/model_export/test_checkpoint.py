@@ -7,8 +7,8 @@ import torch
 from checkpoints import BASES, MakeBase
 from safetensors.torch import load_file, save_file
 
+from model_export.bases import loading as bases
 from model_export.bases.files import digest_of_base
-from model_export.bases.loading import loading as bases
 from model_export.checkpoint import (
     SPEC_FILE,
     WEIGHTS_FILE,

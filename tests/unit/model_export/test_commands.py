@@ -9,7 +9,7 @@ import torch
 from recordings import SPEECH
 
 from model_export import commands
-from model_export.bases.loading import loading as bases
+from model_export.bases import loading as bases
 from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
 from model_export.data import Corpus

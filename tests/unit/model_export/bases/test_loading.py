@@ -33,9 +33,9 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from model_export.bases import loading as bases
 from model_export.bases.files import CONFIG_FILE, digest_of_base
 from model_export.bases.loading import load_weights, model_type_of, read_config, resolve_base
-from model_export.bases.loading import loading as bases
 from model_export.errors import BaseUnavailable
 
 OF_WHISPER = {r"^(model\.)?encoder\.": ""}

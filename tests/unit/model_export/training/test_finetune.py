@@ -16,9 +16,9 @@ from transformers import TrainerCallback
 from model_export.checkpoint import WEIGHTS_FILE, ModelSpec, build_from_spec, load_checkpoint
 from model_export.data import Clip, Corpus
 from model_export.errors import CheckpointInvalid, ManifestInvalid, TrainingStopped
+from model_export.mixing.freezing import trained_tensors
 from model_export.training import finetune
 from model_export.training.finetune import FineTuning
-from model_export.training.objective import trained_tensors
 from model_export.training.schedule import Schedule
 
 SHORT = Schedule(epochs=4, learning_rate=3e-3, batch_s=10, copies=2, seed=3)
