@@ -5,7 +5,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import transformers
 from pydantic import ValidationError
@@ -53,7 +53,6 @@ from service.bundle import (
     Measurement,
     Provenance,
     Runtime,
-    TextNormalisation,
     Vocabulary,
     load_bundle,
 )
@@ -64,6 +63,7 @@ transformers.logging.disable_progress_bar()
 
 def finetune(options: argparse.Namespace) -> None:
     """Fine-tune, or go on with an earlier run; under torchrun, as one of its processes."""
+    model = _model_asked(options)
     start = load_spec(options.start) if options.start else None
     rules = rules_continued(options, start.text_normalisation) if start else rules_asked(options)
     train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
@@ -72,8 +72,15 @@ def finetune(options: argparse.Namespace) -> None:
     vocabulary = start.vocabulary if start else _vocabulary(options, train)
     unknown = unknown_characters((clip.text for clip in dev.clips), vocabulary)
     train, dev = keep_spellable(train, vocabulary), keep_spellable(dev, vocabulary)
+    spec = ModelSpec(
+        **model,
+        languages=tuple(options.language) or (start.languages if start else ()),
+        vocabulary=vocabulary,
+        text_normalisation=rules,
+        data=(name_of(options.train),),
+    )
     run = FineTuning(
-        _spec(options, vocabulary, rules, start.languages if start else ()),
+        spec,
         out=options.out,
         schedule=_schedule(options),
         cache_dir=options.cache_features,
@@ -118,27 +125,19 @@ def _vocabulary(options: argparse.Namespace, train: Corpus) -> Vocabulary:
     return make_vocabulary(clip.text for clip in train.clips)
 
 
-def _spec(
-    options: argparse.Namespace,
-    vocabulary: Vocabulary,
-    rules: TextNormalisation,
-    languages: tuple[str, ...],
-) -> ModelSpec:
+def _model_asked(options: argparse.Namespace) -> dict[str, Any]:
+    """The part of a spec that needs no data, so that a mistake in it costs no time."""
     folder = resolve_base(options.base, options.revision)
-    return ModelSpec(
-        base=options.base,
-        base_revision=options.revision,
-        base_commit=commit_of(folder),
-        base_digest=digest_of_base(folder),
-        languages=tuple(options.language) or languages,
-        layers=select_layers(options.replace, layer_count_of(folder)),
-        mixer=options.mixer,
-        window_frames=options.window if options.mixer == "wsm" else None,
-        also_train=tuple(options.also_train),
-        vocabulary=vocabulary,
-        text_normalisation=rules,
-        data=(name_of(options.train),),
-    )
+    return {
+        "base": options.base,
+        "base_revision": options.revision,
+        "base_commit": commit_of(folder),
+        "base_digest": digest_of_base(folder),
+        "layers": select_layers(options.replace, layer_count_of(folder)),
+        "mixer": options.mixer,
+        "window_frames": options.window if options.mixer == "wsm" else None,
+        "also_train": tuple(options.also_train),
+    }
 
 
 def evaluate(options: argparse.Namespace) -> None:

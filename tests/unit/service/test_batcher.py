@@ -1,10 +1,12 @@
 import asyncio
 import logging
+import threading
 
 import numpy as np
 import pytest
 from batcher_bench import (
     FOREVER_MS,
+    PATIENCE_S,
     Bench,
     LengthModel,
     assert_answers,
@@ -226,8 +228,13 @@ def test_every_lane_and_reason_shows_zero_at_the_start() -> None:
 def test_a_lost_device_fails_who_waits_and_lets_nobody_in(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    others_have_failed = threading.Event()
+
     def fails(lengths: list[int]) -> Exception | None:
-        return DeviceLost("planned loss") if 40 in lengths else None
+        if 40 in lengths:
+            return DeviceLost("planned loss")
+        assert others_have_failed.wait(PATIENCE_S)
+        return None
 
     async def test() -> None:
         model = LengthModel(fails)
@@ -243,6 +250,7 @@ def test_a_lost_device_fails_who_waits_and_lets_nobody_in(
             for task in (computed, *waiting):
                 with pytest.raises(DeviceLost):
                     await task
+            others_have_failed.set()
             assert_answers(await running_elsewhere, 50)
             with pytest.raises(NotReady, match="the device broke"):
                 await bench.submit(50)
