@@ -1,7 +1,7 @@
 """Make a corpus of acted game dialogue, Czech or Dutch, from two Debian packages.
 
     apt-get download fillets-ng-data fillets-ng-data-cs
-    mkdir data && for package in fillets-ng-data*.deb; do dpkg -x "$package" data/fillets; done
+    mkdir -p data && for package in fillets-ng-data*.deb; do dpkg -x "$package" data/fillets; done
     python -m model_export.corpora.fillets data/fillets --language cs
 
 writes data/fillets/cs.jsonl with the splits train, dev and test. Some 90 minutes by 26 characters
