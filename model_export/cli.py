@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
     _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
+    _add_language_model(subcommands.add_parser("language-model", help="n-grams for beam search"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser
@@ -162,6 +163,27 @@ def _add_check_data(command: argparse.ArgumentParser) -> None:
     add("--base", help="whose limits of length to hold clips against")
     add("--revision", help="branch, tag or commit of a hub name (its main branch)")
     add("--json", type=Path, metavar="FILE", help="write everything that was found")
+    _add_text(command.add_argument_group("text"))
+
+
+def _add_language_model(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    texts = f"*.txt, a sentence or paragraph a line; or {DATA_HELP}"
+    add("texts", nargs="+", metavar="TEXT", help=texts)
+    add("--out", required=True, type=Path, metavar="FILE", help="ARPA text to write")
+    add(
+        "--held-out",
+        default=[],
+        action="append",
+        metavar="DATA",
+        help="text or data whose sentences, and eight words in a row, are left out",
+    )
+    add("--dev", metavar="DATA", help="text or data to measure perplexity on")
+    add("--like", type=Path, metavar="MODEL", help="checkpoint or bundle: its text and characters")
+    add("--order", default=3, type=_count, help="longest n-grams (%(default)s words)")
+    add("--words", default=40_000, type=_count, help="most frequent ones (%(default)s)")
+    add("--min-count", default=2, type=_count, help="of a word (%(default)s)")
+    add("--max-bytes", default=10_000_000, type=_count, help="of the file (%(default)s)")
     _add_text(command.add_argument_group("text"))
 
 

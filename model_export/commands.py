@@ -34,6 +34,7 @@ from model_export.evaluate import open_recogniser, score
 from model_export.export.bundle import BundleFacts, created_with, write_bundle
 from model_export.export.exporters import round_weights
 from model_export.export.model_card import describe_mixing
+from model_export.language_model.command import language_model
 from model_export.mixing.surgery import count_parameters, select_layers
 from model_export.training.finetune import FineTuning
 from model_export.training.objective import SpecAugment
@@ -56,6 +57,15 @@ from service.bundle import (
     Vocabulary,
     load_bundle,
 )
+
+__all__ = [
+    "check_data",
+    "evaluate",
+    "export",
+    "finetune",
+    "inspect",
+    "language_model",
+]
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()

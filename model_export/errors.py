@@ -9,6 +9,7 @@ ExportError
 ├── CheckpointInvalid    a checkpoint is incomplete or belongs to another base
 ├── TrainingRefused      this machine cannot train as asked: precision, disk space
 ├── TrainingStopped      a signal ended training; its checkpoint says where to go on
+├── LanguageModelRefused texts or limits that no language model can be made of
 └── ParityFailed         an exported variant leaves its tolerance
 """
 
@@ -52,6 +53,10 @@ class TrainingRefused(ExportError):
 
 class TrainingStopped(ExportError):
     """A signal ended training; its checkpoint says where to go on."""
+
+
+class LanguageModelRefused(ExportError):
+    """Texts or limits that no language model can be made of."""
 
 
 class ParityFailed(ExportError):

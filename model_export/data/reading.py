@@ -45,6 +45,15 @@ def read_corpus(reference: str, rules: TextNormalisation) -> Corpus:
     return usable(Corpus(tuple(clips.values()), tuple(skipped)), f"{reference} has no usable row")
 
 
+def read_texts(reference: str) -> Iterator[str]:
+    """Texts of wherever a reference points, as they are written; see `read_corpus`.
+
+    Raises:
+        ManifestInvalid: nothing is there, or its kind is not clear.
+    """
+    return (row.text for row in _rows(reference) if isinstance(row, Row))
+
+
 def name_of(reference: str) -> str:
     """Short name of what a reference points to, for the record."""
     if reference.startswith(hugging_face.PREFIX):

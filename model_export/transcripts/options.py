@@ -10,13 +10,19 @@ from service.bundle import TextNormalisation
 DEFAULT_RULES = TextNormalisation(keep="", keep_inside="'", digits="refuse")
 
 
-def rules_asked(options: argparse.Namespace) -> TextNormalisation:
+def rules_asked(
+    options: argparse.Namespace, defaults: TextNormalisation = DEFAULT_RULES
+) -> TextNormalisation:
     """Text rules of the command line's options.
+
+    Args:
+        options: parsed.
+        defaults: what is done unless asked otherwise.
 
     Raises:
         NormalisationInvalid: they cannot be followed.
     """
-    rules = DEFAULT_RULES.model_copy(update=_changes(options))
+    rules = defaults.model_copy(update=_changes(options))
     if rules.digits == "spell" and len(options.language) > 1:
         codes = ", ".join(options.language)
         raise NormalisationInvalid(f"numbers are spelled in one language; --language says {codes}")

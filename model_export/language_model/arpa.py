@@ -1,0 +1,85 @@
+"""ARPA text: the format that every n-gram toolkit reads."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.language_model.counts import Ids, NgramTable
+from model_export.language_model.kneser_ney import Floats, Model
+from model_export.language_model.pruning import BackoffModel, Flags
+
+DECIMALS = 3  # of log10 probabilities: 0.2 % of a probability
+NUMBER_BYTES = len("-1.234\t")  # at most
+HEADER_BYTES = 50  # at most, of each order
+LOWEST_LOG10 = -9.999
+NEVER_LOG10 = -99.0  # by convention, of what is never predicted
+ONE = f"{0:.{DECIMALS}f}"  # the logarithm of a weight that changes nothing
+
+Names = npt.NDArray[np.object_]
+
+
+def most_bytes(model: Model, listed: Sequence[Flags]) -> int:
+    """Size of a model's ARPA text, or a little more."""
+    word_bytes = np.array([len(word.encode()) + 1 for word in model.words])
+    name_bytes = np.zeros(1, dtype=np.int64)
+    total = 0
+    for table, kept, followed in zip(model.tables, listed, _followed(model, listed), strict=True):
+        name_bytes = name_bytes[table.history] + word_bytes[table.word]
+        numbers = int(np.count_nonzero(kept)) + int(np.count_nonzero(followed))
+        total += HEADER_BYTES + int(name_bytes[kept].sum()) + NUMBER_BYTES * numbers
+    return total
+
+
+def write_arpa(path: Path, pruned: BackoffModel) -> None:
+    """Write a model as ARPA text."""
+    with path.open("w", encoding="utf-8", newline="\n") as out:
+        out.write("\\data\\\n")
+        for order, kept in enumerate(pruned.listed, start=1):
+            out.write(f"ngram {order}={np.count_nonzero(kept)}\n")
+        for order, lines in enumerate(_orders(pruned), start=1):
+            out.write(f"\n\\{order}-grams:\n")
+            out.writelines(lines)
+        out.write("\n\\end\\\n")
+
+
+def _orders(pruned: BackoffModel) -> Iterator[Iterator[str]]:
+    """The lines of each order."""
+    model = pruned.model
+    names = np.array([""], dtype=object)
+    for order_below, table in enumerate(model.tables):
+        rows = np.flatnonzero(pruned.listed[order_below])
+        names = _names(model, table, rows, names)
+        logs = _log10(model.probabilities[order_below][rows])
+        backoffs = [""] * len(rows)
+        if order_below < len(pruned.backoffs):
+            backoff = pruned.backoffs[order_below][rows]
+            backoffs = [f"\t{log}" if log != ONE else "" for log in _log10(backoff)]
+        lines = zip(logs, names[rows], backoffs, strict=True)
+        yield (f"{log}\t{name}{backoff}\n" for log, name, backoff in lines)
+
+
+def _names(model: Model, table: NgramTable, rows: Ids, below: Names) -> Names:
+    """The words of some n-grams, at their rows; `below` has those of their histories."""
+    words = (model.words[word] for word in table.word[rows])
+    names = np.empty(len(table.word), dtype=object)
+    names[rows] = [
+        f"{history} {word}".strip()
+        for history, word in zip(below[table.history[rows]], words, strict=True)
+    ]
+    return names
+
+
+def _log10(factors: Floats) -> list[str]:
+    with np.errstate(divide="ignore"):
+        logs = np.where(factors > 0, np.maximum(np.log10(factors), LOWEST_LOG10), NEVER_LOG10)
+    return [f"{log:.{DECIMALS}f}" for log in logs]
+
+
+def _followed(model: Model, listed: Sequence[Flags]) -> list[Flags]:
+    """Which n-grams are histories of listed ones, and so need a backoff weight."""
+    followed = [np.zeros_like(kept) for kept in listed]
+    for histories, table, kept in zip(followed, model.tables[1:], listed[1:], strict=False):
+        histories[table.history[kept]] = True
+    return followed
