@@ -1,6 +1,7 @@
 """`wsm-export`: the command line of the offline half."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import get_args
@@ -166,6 +167,17 @@ def _add_check_data(command: argparse.ArgumentParser) -> None:
     _add_text(command.add_argument_group("text"))
 
 
+def _add_decoding(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--language-model", type=Path, metavar="FILE", help="ARPA text to go along")
+    weight = "factor of its log10 probabilities; tune it on development data (%(default)s)"
+    add("--lm-weight", default=1.0, type=_positive, help=weight)
+    add("--word-score", default=0.0, type=float, help="added for every word (%(default)s)")
+    add("--beam", default=50, type=_count, help="hypotheses kept (%(default)s)")
+    texts = "what it was estimated from, with licence, for the record; may be repeated"
+    add("--lm-text", default=[], action="append", metavar="TEXT", help=texts)
+
+
 def _add_language_model(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     texts = f"*.txt, a sentence or paragraph a line; or {DATA_HELP}"
@@ -194,6 +206,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{number:g} is not above 0")
+    return number
+
+
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("model", type=Path, help="checkpoint or bundle")
@@ -220,6 +239,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--clip", default=[], action="append", type=Path, help="recording to check parity on")
     add("--measured", default=[], action="append", type=Path, help="record of evaluate --json")
     add("--data", default=[], action="append", help="training data, for the record")
+    _add_decoding(command.add_argument_group("language model"))
     add("--base-name", help="of the base, for the record")
     add("--base-licence", default="not stated")
     add("--licence", default="not stated", help="of the weights")

@@ -33,6 +33,7 @@ from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.export.bundle import BundleFacts, created_with, write_bundle
 from model_export.export.exporters import round_weights
+from model_export.export.language_model import LANGUAGE_MODEL_FILE, AddedLanguageModel
 from model_export.export.model_card import describe_mixing
 from model_export.language_model.command import language_model
 from model_export.mixing.surgery import count_parameters, select_layers
@@ -51,6 +52,7 @@ from model_export.transcripts.normalisation import (
 )
 from model_export.transcripts.options import rules_asked, rules_continued
 from service.bundle import (
+    LanguageModel,
     Measurement,
     Provenance,
     Runtime,
@@ -213,6 +215,7 @@ def export(options: argparse.Namespace) -> None:
         ),
         longest_pass_s=options.longest_pass,
         measurements=tuple(_read_measurement(path) for path in options.measured),
+        language_model=_language_model_asked(options),
     )
     clips = [load_waveform(path) for path in options.clip]
     runtimes = options.runtime or list(get_args(Runtime))
@@ -223,6 +226,19 @@ def export(options: argparse.Namespace) -> None:
             f"between batch and alone, {parity.flipped_frames} labels differ"
         )
     print(f"wrote {options.out}")
+
+
+def _language_model_asked(options: argparse.Namespace) -> AddedLanguageModel | None:
+    if options.language_model is None:
+        return None
+    facts = LanguageModel(
+        file=LANGUAGE_MODEL_FILE,
+        weight=options.lm_weight,
+        word_score=options.word_score,
+        beam=options.beam,
+        texts=tuple(options.lm_text),
+    )
+    return AddedLanguageModel(options.language_model, facts)
 
 
 def _read_measurement(path: Path) -> Measurement:
@@ -244,6 +260,8 @@ def inspect(options: argparse.Namespace) -> None:
         size_mb = (options.bundle / variant.file).stat().st_size / 1e6
         kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
         print(f"  variant     {variant.file}: {kind}")
+    if manifest.language_model:
+        print(f"  language    {', '.join(manifest.language_model.texts) or 'texts not stated'}")
     for row in manifest.measurements:
         rates = f"WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
         print(f"  measured    {row.test_set}: {rates}")

@@ -110,6 +110,24 @@ class Variant(_Frozen):
     batch_invariant: bool
 
 
+class LanguageModel(_Frozen):
+    """An n-gram language model over words.
+
+    Attributes:
+        file: ARPA text; its unigrams that the vocabulary's tokens can spell are the lexicon.
+        weight: factor of its log10 probabilities against the acoustic natural-log ones.
+        word_score: added for every word.
+        beam: hypotheses kept.
+        texts: what it was estimated from, with licences.
+    """
+
+    file: str
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    word_score: Annotated[float, Field(allow_inf_nan=False)]
+    beam: Annotated[int, Field(ge=1)]
+    texts: tuple[str, ...]
+
+
 class Provenance(_Frozen):
     """Where the weights come from."""
 
@@ -158,6 +176,7 @@ class Manifest(_Frozen):
     input_convention: str
     layers: tuple[LayerMixing, ...]
     streaming: Streaming | None = None
+    language_model: LanguageModel | None = None
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     files: dict[str, str]
     provenance: Provenance
@@ -169,6 +188,8 @@ class Manifest(_Frozen):
             if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
                 raise ValueError(f"file name {name!r} is not a plain name")
         needed = {variant.file for variant in self.variants} | {GOLDEN_FILE}
+        if self.language_model is not None:
+            needed.add(self.language_model.file)
         if missing := sorted(needed - self.files.keys()):
             raise ValueError(f"no digest for {', '.join(missing)}")
         return self

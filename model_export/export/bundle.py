@@ -18,6 +18,7 @@ from model_export.checkpoint import ModelSpec
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
 from model_export.export.exporters import export_onnx, export_torchscript
+from model_export.export.language_model import AddedLanguageModel, require_usable
 from model_export.export.model_card import model_card
 from model_export.export.parity import Parity, measure_parity, require_parity
 from service.arrays import FloatArray
@@ -50,6 +51,7 @@ class BundleFacts:
         summary: a sentence for the model card.
         provenance: where the weights come from.
         measurements: error rates, measured.
+        language_model: to go along, if any.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
             reached it; None takes the encoder's own limit.
     """
@@ -58,6 +60,7 @@ class BundleFacts:
     summary: str
     provenance: Provenance
     measurements: tuple[Measurement, ...] = ()
+    language_model: AddedLanguageModel | None = None
     longest_pass_s: float | None = None
 
 
@@ -85,10 +88,13 @@ def write_bundle(
 
     Raises:
         ExportError: `out` exists, or torch cannot export the model.
+        LanguageModelRefused: no word of the language model can be spelled.
         ParityFailed: a variant leaves its tolerance.
     """
     if out.exists():
         raise ExportError(f"{out} exists; a bundle is written whole or not at all")
+    if facts.language_model:
+        require_usable(facts.language_model.source, spec.vocabulary)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -134,6 +140,10 @@ def _write_manifest(
 ) -> None:
     front_end = model.front_end
     names = [GOLDEN_FILE, *(FILES[runtime] for runtime in runtimes)]
+    language_model = facts.language_model
+    if language_model:
+        shutil.copyfile(language_model.source, folder / language_model.facts.file)
+        names.append(language_model.facts.file)
     manifest = Manifest(
         schema_version=1,
         name=facts.name,
@@ -146,6 +156,7 @@ def _write_manifest(
         text_normalisation=spec.text_normalisation,
         input_convention=front_end.convention,
         layers=tuple(model.mixing),
+        language_model=language_model.facts if language_model else None,
         variants=tuple(
             # Parity at batch 1 and in batches is required below, hence True.
             Variant(file=FILES[runtime], runtime=runtime, precision="float32", batch_invariant=True)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from service.bundle import LayerMixing, Manifest, Measurement, TextNormalisation
+from service.bundle import LanguageModel, LayerMixing, Manifest, Measurement, TextNormalisation
 
 TEMPLATE = """# {name}
 
@@ -17,6 +17,7 @@ Speech recognition for: {languages}. {summary}
 - Input: {input_convention}; 16 kHz mono. One frame is {frame_ms:g} ms.
 - Longest single pass: {longest}.
 - Text: {tokens} labels; {text}.
+- Language model: {language_model}.
 - Licence of the weights: {weights_licence}.
 - Written by {created_with}.
 
@@ -49,6 +50,7 @@ def model_card(manifest: Manifest, summary: str) -> str:
         longest="no limit but memory" if longest_s is None else f"{longest_s:g} s",
         tokens=len(manifest.vocabulary.tokens),
         text=_describe_text(rules),
+        language_model=_describe_language_model(manifest.language_model),
         weights_licence=provenance.weights_licence,
         created_with=provenance.created_with,
         measurements=_table(manifest.measurements),
@@ -73,6 +75,16 @@ def _describe_text(rules: TextNormalisation) -> str:
         "spell": f"numbers as words of {rules.language}",
     }[rules.digits]
     return f"{case}; letters, and of the rest {kept or 'nothing'}; {digits}"
+
+
+def _describe_language_model(language_model: LanguageModel | None) -> str:
+    if language_model is None:
+        return "none"
+    return (
+        f"n-grams of {'; '.join(language_model.texts) or 'texts not stated'}; beam search with "
+        f"weight {language_model.weight:g}, {language_model.word_score:g} for every word and "
+        f"{language_model.beam} hypotheses"
+    )
 
 
 def _table(measurements: Sequence[Measurement]) -> str:

@@ -1,12 +1,14 @@
 """ARPA text: the format that every n-gram toolkit reads."""
 
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from model_export.language_model.counts import Ids, NgramTable
+from model_export.errors import LanguageModelRefused
+from model_export.language_model.counts import SPECIAL_WORDS, Ids, NgramTable
 from model_export.language_model.kneser_ney import Floats, Model
 from model_export.language_model.pruning import BackoffModel, Flags
 
@@ -42,6 +44,24 @@ def write_arpa(path: Path, pruned: BackoffModel) -> None:
             out.write(f"\n\\{order}-grams:\n")
             out.writelines(lines)
         out.write("\n\\end\\\n")
+
+
+def read_words(path: Path) -> list[str]:
+    """The words that an ARPA file lists, without those that every model has.
+
+    Raises:
+        LanguageModelRefused: it cannot be read, or lists no words.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            inside = dropwhile(lambda line: line != "\\1-grams:\n", lines)
+            entries = list(takewhile(str.strip, islice(inside, 1, None)))
+        words = [entry.rstrip("\n").split("\t")[1] for entry in entries]
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise LanguageModelRefused(f"{path} cannot be read as ARPA text: {error}") from error
+    if not words:
+        raise LanguageModelRefused(f"{path} is no ARPA text: it lists no words")
+    return [word for word in words if word not in SPECIAL_WORDS]
 
 
 def _orders(pruned: BackoffModel) -> Iterator[Iterator[str]]:

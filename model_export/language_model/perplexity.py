@@ -1,13 +1,14 @@
 """How well a language model foretells text, as the decoder's own reader of ARPA files sees it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 
-from model_export.language_model.counts import SPECIAL_WORDS, UNKNOWN
+from model_export.language_model.arpa import read_words
+from model_export.language_model.counts import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ def measure(arpa: Path, sentences: Sequence[str]) -> Perplexity:
         arpa: the model.
         sentences: normalised, at least one, none empty.
     """
-    known = {word for word in unigrams(arpa) if word not in SPECIAL_WORDS}
+    listed = read_words(arpa)
+    known = frozenset(listed)
     words = Dictionary()
-    for word in (*sorted(known), UNKNOWN):
+    for word in (*listed, UNKNOWN):
         words.add_entry(word)
     words.set_default_index(words.get_index(UNKNOWN))
     model = KenLM(str(arpa), words)
@@ -47,15 +49,3 @@ def measure(arpa: Path, sentences: Sequence[str]) -> Perplexity:
     unknown = sum(word not in known for word in spoken)
     events = len(spoken) - unknown + len(sentences)
     return Perplexity(10 ** (-log10 / events), 100 * unknown / len(spoken))
-
-
-def unigrams(arpa: Path) -> Iterator[str]:
-    """Words that an ARPA file lists."""
-    with arpa.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line == "\\1-grams:\n":
-                break
-        for line in lines:
-            if not line.strip():
-                return
-            yield line.rstrip("\n").split("\t")[1]
