@@ -169,7 +169,12 @@ def _add_check_data(command: argparse.ArgumentParser) -> None:
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--language-model", type=Path, metavar="FILE", help="ARPA text to go along")
+    add(
+        "--language-model",
+        type=Path,
+        metavar="FILE",
+        help="ARPA text, or that as *.gz, to go along",
+    )
     weight = "factor of its log10 probabilities; tune it on development data (%(default)s)"
     add("--lm-weight", default=1.0, type=_positive, help=weight)
     add("--word-score", default=0.0, type=float, help="added for every word (%(default)s)")
@@ -182,7 +187,13 @@ def _add_language_model(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     texts = f"*.txt, a sentence or paragraph a line; or {DATA_HELP}"
     add("texts", nargs="+", metavar="TEXT", help=texts)
-    add("--out", required=True, type=Path, metavar="FILE", help="ARPA text to write")
+    add(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="ARPA text to write, compressed if *.gz",
+    )
     add(
         "--held-out",
         default=[],
@@ -195,7 +206,12 @@ def _add_language_model(command: argparse.ArgumentParser) -> None:
     add("--order", default=3, type=_count, help="longest n-grams (%(default)s words)")
     add("--words", default=40_000, type=_count, help="most frequent ones (%(default)s)")
     add("--min-count", default=2, type=_count, help="of a word (%(default)s)")
-    add("--max-bytes", default=10_000_000, type=_count, help="of the file (%(default)s)")
+    add(
+        "--max-bytes",
+        default=10_000_000,
+        type=_count,
+        help="of the text, uncompressed (%(default)s)",
+    )
     _add_text(command.add_argument_group("text"))
 
 

@@ -33,7 +33,7 @@ from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
 from model_export.export.bundle import BundleFacts, created_with, write_bundle
 from model_export.export.exporters import round_weights
-from model_export.export.language_model import LANGUAGE_MODEL_FILE, AddedLanguageModel
+from model_export.export.language_model import AddedLanguageModel, file_name
 from model_export.export.model_card import describe_mixing
 from model_export.language_model.command import language_model
 from model_export.mixing.surgery import count_parameters, select_layers
@@ -232,7 +232,7 @@ def _language_model_asked(options: argparse.Namespace) -> AddedLanguageModel | N
     if options.language_model is None:
         return None
     facts = LanguageModel(
-        file=LANGUAGE_MODEL_FILE,
+        file=file_name(options.language_model),
         weight=options.lm_weight,
         word_score=options.word_score,
         beam=options.beam,

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_export.errors import LanguageModelRefused
-from model_export.language_model.arpa import read_words
+from model_export.language_model.arpa import COMPRESSED_SUFFIX, read_words
 from service.bundle import LanguageModel, Vocabulary
-
-LANGUAGE_MODEL_FILE = "lm.arpa"
 
 
 @dataclass(frozen=True)
@@ -21,6 +19,11 @@ class AddedLanguageModel:
 
     source: Path
     facts: LanguageModel
+
+
+def file_name(source: Path) -> str:
+    """Name in the bundle: it tells whether the file is compressed, as KenLM sees for itself."""
+    return "lm.arpa.gz" if source.suffix == COMPRESSED_SUFFIX else "lm.arpa"
 
 
 def require_usable(source: Path, vocabulary: Vocabulary) -> None:

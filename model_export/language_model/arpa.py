@@ -1,8 +1,10 @@
-"""ARPA text: the format that every n-gram toolkit reads."""
+"""ARPA text: the format that every n-gram toolkit reads; compressed, if its name ends in .gz."""
 
+import gzip
 from collections.abc import Iterator, Sequence
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
+from typing import Literal, TextIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from model_export.language_model.counts import SPECIAL_WORDS, Ids, NgramTable
 from model_export.language_model.kneser_ney import Floats, Model
 from model_export.language_model.pruning import BackoffModel, Flags
 
+COMPRESSED_SUFFIX = ".gz"
 DECIMALS = 3  # of log10 probabilities: 0.2 % of a probability
 NUMBER_BYTES = len("-1.234\t")  # at most
 HEADER_BYTES = 50  # at most, of each order
@@ -35,8 +38,8 @@ def most_bytes(model: Model, listed: Sequence[Flags]) -> int:
 
 
 def write_arpa(path: Path, pruned: BackoffModel) -> None:
-    """Write a model as ARPA text."""
-    with path.open("w", encoding="utf-8", newline="\n") as out:
+    """Write a model."""
+    with _open(path, "wt") as out:
         out.write("\\data\\\n")
         for order, kept in enumerate(pruned.listed, start=1):
             out.write(f"ngram {order}={np.count_nonzero(kept)}\n")
@@ -53,15 +56,21 @@ def read_words(path: Path) -> list[str]:
         LanguageModelRefused: it cannot be read, or lists no words.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
+        with _open(path, "rt") as lines:
             inside = dropwhile(lambda line: line != "\\1-grams:\n", lines)
             entries = list(takewhile(str.strip, islice(inside, 1, None)))
         words = [entry.rstrip("\n").split("\t")[1] for entry in entries]
-    except (OSError, UnicodeDecodeError, IndexError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, IndexError) as error:
         raise LanguageModelRefused(f"{path} cannot be read as ARPA text: {error}") from error
     if not words:
         raise LanguageModelRefused(f"{path} is no ARPA text: it lists no words")
     return [word for word in words if word not in SPECIAL_WORDS]
+
+
+def _open(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
+    if path.suffix == COMPRESSED_SUFFIX:
+        return cast(TextIO, gzip.open(path, mode, encoding="utf-8", newline="\n"))
+    return path.open(mode, encoding="utf-8", newline="\n")
 
 
 def _orders(pruned: BackoffModel) -> Iterator[Iterator[str]]:

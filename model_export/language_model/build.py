@@ -19,7 +19,7 @@ class Limits:
         order: words in its longest n-grams.
         max_words: in its vocabulary.
         min_count: words that occur less often are unknown to it.
-        max_bytes: of the file.
+        max_bytes: of the ARPA text, before it is compressed.
     """
 
     order: int = 3

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
 import regex
@@ -17,11 +18,10 @@ from model_export.transcripts.normalisation import normalise
 from service.bundle import TextNormalisation, Vocabulary
 
 TEXT_SUFFIX = ".txt"
-# A stop, what closes behind it, and space; no short capitalised word before, such as Mrs or J.
-SENTENCE_END = regex.compile(
-    r"(?<=[.!?\u2026\u0964\u061f\u06d4][\"'\p{Pe}\p{Pf}]*)(?<!\b\p{Lu}\p{L}{0,2}\.)\s+"
-    r"|(?<=[\u3002\uff01\uff1f])"
-)
+# A stop, what closes behind it, and space; or a stop that no space follows.
+STOP = r"(?<=[.!?\u2026\u0964\u061f\u06d4][\"'\p{Pe}\p{Pf}]*)\s+|(?<=[\u3002\uff01\uff1f])"
+EVERY_STOP = regex.compile(STOP)
+SENTENCE_END = regex.compile(rf"(?<!\b\p{{Lu}}\p{{L}}{{0,2}}\.)(?:{STOP})")  # not after Mrs. or J.
 
 
 class LeftOut(StrEnum):
@@ -83,7 +83,10 @@ def read_sentences(reference: str, text_filter: TextFilter) -> Texts:
     """
     sentences: list[str] = []
     left_out: Counter[LeftOut] = Counter()
-    for text in tqdm(_texts(reference), f"read {reference}", unit=" sentences", disable=None):
+    rows: Iterable[str] = tqdm(_rows(reference), f"read {reference}", unit=" rows", disable=None)
+    if _is_plain(reference):
+        rows = chain.from_iterable(map(split_sentences, rows))
+    for text in rows:
         sentence = text_filter.apply(text)
         if isinstance(sentence, LeftOut):
             left_out[sentence] += 1
@@ -97,13 +100,13 @@ def read_sentences(reference: str, text_filter: TextFilter) -> Texts:
 
 
 def read_held_out(references: Iterable[str], rules: TextNormalisation) -> HeldOut:
-    """What texts hold out: their sentences, and what their rows are as a whole.
+    """What texts hold out: their rows, their sentences, and what stands between any two stops.
 
     Raises:
         ManifestInvalid: one of them cannot be read.
     """
-    whole = (text for reference in references for text in _texts(reference))
-    parts = (part for text in whole for part in (text, *split_sentences(text)))
+    rows = (row for reference in references for row in _rows(reference))
+    parts = (part for row in rows for part in (row, *split_sentences(row), *EVERY_STOP.split(row)))
     normalised = map(TextFilter(rules).apply, parts)
     return HeldOut.of(text for text in normalised if text and not isinstance(text, LeftOut))
 
@@ -113,10 +116,12 @@ def split_sentences(text: str) -> list[str]:
     return [sentence for sentence in SENTENCE_END.split(text) if sentence]
 
 
-def _texts(reference: str) -> Iterator[str]:
-    path = Path(reference).expanduser()
-    if path.suffix != TEXT_SUFFIX:
-        yield from read_texts(reference)
-        return
-    for _, line in numbered_lines(path):
-        yield from split_sentences(line)
+def _is_plain(reference: str) -> bool:
+    return Path(reference).suffix == TEXT_SUFFIX
+
+
+def _rows(reference: str) -> Iterator[str]:
+    """Lines of a plain text, or texts of recordings."""
+    if _is_plain(reference):
+        return (line for _, line in numbered_lines(Path(reference).expanduser()))
+    return read_texts(reference)

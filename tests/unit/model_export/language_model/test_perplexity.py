@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,22 @@ def test_the_decoder_reads_what_is_built(tmp_path):
     assert sorted(read_words(tmp_path / "lm.arpa")) == sorted({*" ".join(sentences).split()})
     trained = measure(tmp_path / "lm.arpa", sentences[:4]).perplexity
     assert trained < 2.5 < measure(tmp_path / "lm.arpa", ["off light the turn"]).perplexity
+
+
+def test_a_compressed_file_is_the_same_model(tmp_path):
+    for name in ("lm.arpa", "lm.arpa.gz"):
+        build(["turn it on", "turn it off"], Limits(min_count=1), tmp_path / name)
+    plain, compressed = (tmp_path / name for name in ("lm.arpa", "lm.arpa.gz"))
+    assert gzip.decompress(compressed.read_bytes()) == plain.read_bytes()
+    assert read_words(compressed) == read_words(plain)
+    assert measure(compressed, ["turn it up"]) == measure(plain, ["turn it up"])
+
+
+def test_a_torn_file_is_refused(tmp_path):
+    build(["turn it on"], Limits(min_count=1), tmp_path / "lm.arpa.gz")
+    (tmp_path / "torn.gz").write_bytes((tmp_path / "lm.arpa.gz").read_bytes()[:40])
+    with pytest.raises(LanguageModelRefused, match=r"torn\.gz cannot be read as ARPA text"):
+        read_words(tmp_path / "torn.gz")
 
 
 @pytest.mark.parametrize("text", ["", "\\data\\\nngram 1=1\n\n\\1-grams:\n\n", "\\1-grams:\n-1\n"])

@@ -60,13 +60,13 @@ def test_texts_of_recordings_count_whole(tmp_path):
 def test_held_out_are_rows_whole_and_in_parts(tmp_path):
     rows = [{"audio": "gone.wav", "text": "A short-haired dog. The meeting was moved."}]
     data = written(tmp_path, *map(json.dumps, rows), name="rows.jsonl")
-    text = written(tmp_path, "Thank you! Call 020.")
+    text = written(tmp_path, "Thank you! Call 020.", "It is as I. Nobody knew.")
     held_out = read_held_out([data, text], SPELLED)
     assert held_out.sentences == {
         "a short haired dog",
         "the meeting was moved",
         "a short haired dog the meeting was moved",
-        "thank you",
+        *("thank you", "it is as i nobody knew", "it is as i", "nobody knew"),
     }
 
 
