@@ -1,5 +1,6 @@
-"""Manifests of real speech that Debian distributes, for measuring and for trying things out.
+"""Manifests of real speech, and text, that package registries distribute.
 
 Each module is a program of its own, reads packages that were fetched and unpacked without root,
-and says in its docstring how. Not for weights that are to be shipped: see the licences.
+and says in its docstring how. The speech is for measuring and for trying things out, not for
+weights that are to be shipped: see the licences. The text may go into language models.
 """
