@@ -1,14 +1,15 @@
-"""Logits to words: greedy CTC decoding with times and confidences.
+"""Token paths to words with times and confidences, and the greedy path.
 
-Each frame says its best label, repeats collapse into one run, blanks vanish, and word
-delimiters cut what remains into words. A word lasts from the first to the last frame of its
-runs; its confidence is the geometric mean of the posteriors of the frames that say it.
+A path says one label a frame. Repeats collapse into one run, blanks vanish, and word delimiters
+cut what remains into words. A word lasts from the first to the last frame of its runs; its
+confidence is the geometric mean of the acoustic posteriors of the frames that say it. Greedy
+decoding takes each frame's best label; `service.beam_search` finds another path.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,9 +42,29 @@ class Transcript:
     text: str
     words: tuple[Word, ...]
 
+    @classmethod
+    def of(cls, words: Iterable[Word]) -> Self:
+        """The transcript that these words make."""
+        words = tuple(words)
+        return cls(" ".join(word.word for word in words), words)
+
+
+class TokenPath(NamedTuple):
+    """What neighbouring frames say.
+
+    Attributes:
+        labels: `[frames]`, an id of the vocabulary each.
+        log_posteriors: `[frames]`, natural logarithm of the acoustic model's posterior of each.
+        first_frame: how many frames of the audio come before.
+    """
+
+    labels: npt.NDArray[np.intp]
+    log_posteriors: FloatArray
+    first_frame: int = 0
+
 
 class _Run(NamedTuple):
-    """Neighbouring frames `[start, end)` with one best label."""
+    """Neighbouring frames `[start, end)` of a path with one label."""
 
     token: str
     start: int
@@ -61,20 +82,28 @@ def greedy_decode(
         frame_s: seconds from one frame to the next.
         duration_s: length of the audio; frames that start later are left out.
     """
-    logits = logits[: max(0, int(np.ceil(duration_s / frame_s - 1e-6)))]
-    log_posteriors = _best_log_posteriors(logits)
-    words = []
-    for runs in _words(_runs(logits.argmax(axis=1), vocabulary), vocabulary.word_delimiter):
+    logits = frames_within(logits, frame_s=frame_s, duration_s=duration_s)
+    path = TokenPath(logits.argmax(axis=1), _best_log_posteriors(logits))
+    return Transcript.of(read_path(path, vocabulary, frame_s=frame_s, duration_s=duration_s))
+
+
+def frames_within(logits: FloatArray, *, frame_s: float, duration_s: float) -> FloatArray:
+    """The frames `[frames, vocab]` that start before the audio's end."""
+    return logits[: max(0, int(np.ceil(duration_s / frame_s - 1e-6)))]
+
+
+def read_path(
+    path: TokenPath, vocabulary: Vocabulary, *, frame_s: float, duration_s: float
+) -> Iterator[Word]:
+    """The words that a path says; see `greedy_decode`."""
+    for runs in _words(_runs(path.labels, vocabulary), vocabulary.word_delimiter):
         frames = np.concatenate([np.arange(run.start, run.end) for run in runs])
-        words.append(
-            Word(
-                word="".join(run.token for run in runs),
-                start_s=runs[0].start * frame_s,
-                end_s=min(runs[-1].end * frame_s, duration_s),
-                confidence=float(np.exp(log_posteriors[frames].mean())),
-            )
+        yield Word(
+            word="".join(run.token for run in runs),
+            start_s=(path.first_frame + runs[0].start) * frame_s,
+            end_s=min((path.first_frame + runs[-1].end) * frame_s, duration_s),
+            confidence=float(np.exp(path.log_posteriors[frames].mean())),
         )
-    return Transcript(" ".join(word.word for word in words), tuple(words))
 
 
 def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -> FloatArray:
