@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 
 import uvicorn
 
 from service.app import create_app
 from service.config import InvalidSettings, Settings, load_settings
-from service.errors import InvalidBundle, Overloaded, ServiceError
+from service.errors import InvalidBundle, InvalidRequest, Overloaded, ServiceError
 from service.lifecycle import Service, State
+from service.options import Decoding, Options
 from service.schemas import TranscriptionBody
 from service.transcriber import Transcription
 
@@ -44,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.command == "run":
         return _run(settings)
-    return asyncio.run(_transcribe(settings, options.files, as_json=options.json))
+    return asyncio.run(_transcribe(settings, options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         "transcribe", parents=[bundle], help="transcribe files without a server"
     )
     transcribe.add_argument("files", nargs="+", metavar="FILE")
+    transcribe.add_argument(
+        "--decoding", choices=get_args(Decoding), help="how words are found (STT_DECODING)"
+    )
+    transcribe.add_argument(
+        "--hot-words", default="", metavar="WORDS", help="to expect, with commas between them"
+    )
     transcribe.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 
@@ -80,17 +88,19 @@ def _run(settings: Settings) -> int:
     return int(not server.started or app.state.service.state is State.FAILED)
 
 
-async def _transcribe(settings: Settings, files: Sequence[str], *, as_json: bool) -> int:
+async def _transcribe(settings: Settings, options: argparse.Namespace) -> int:
     service = Service(settings)
     try:
+        asked = Options.of({"decoding": options.decoding, "hot_words": options.hot_words})
         await service.start()
-    except InvalidBundle as error:
+        service.ready().check_served(asked)
+    except (InvalidBundle, InvalidRequest) as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     room = asyncio.Semaphore(settings.max_batch_size)
     results = [
-        asyncio.create_task(_transcribe_file(service, file, room, as_json=as_json))
-        for file in files
+        asyncio.create_task(_transcribe_file(service, file, asked, room, as_json=options.json))
+        for file in options.files
     ]
     failures = 0
     for result in results:
@@ -101,22 +111,22 @@ async def _transcribe(settings: Settings, files: Sequence[str], *, as_json: bool
     return int(failures > 0)
 
 
-async def _patiently(service: Service, file: str) -> Transcription:
+async def _patiently(service: Service, file: str, asked: Options) -> Transcription:
     """Try again as long as there is no room: whoever asks for many files waits for all of them."""
     while True:
         try:
-            return await service.ready().transcribe(file)
+            return await service.ready().transcribe(file, asked)
         except Overloaded as error:
             await asyncio.sleep(error.retry_after_s)
 
 
 async def _transcribe_file(
-    service: Service, file: str, room: asyncio.Semaphore, *, as_json: bool
+    service: Service, file: str, asked: Options, room: asyncio.Semaphore, *, as_json: bool
 ) -> tuple[str, bool]:
     """What to print, and whether it is an error."""
     try:
         async with room:
-            result = await _patiently(service, file)
+            result = await _patiently(service, file, asked)
     except ServiceError as error:
         return f"{file}: {error.message} [{error.code}]", True
     except OSError as error:

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     """Most device memory that ONNX Runtime's arena may take; unset takes what there is. Less leaves
     room for others, and refuses long audio sooner."""
 
+    decoding: Literal["auto", "greedy", "beam"] = "auto"
+    """How words are found where a request does not say; auto takes beam search where the bundle has
+    a language model. Beam search makes fewer errors, and takes longer."""
+
     tensorrt_cache: Path | None = None
     """Folder for TensorRT engines; setting it runs ONNX graphs through TensorRT. Faster on a GPU,
     but the first start builds for minutes, and audio longer than a batch is not taken."""

@@ -19,6 +19,7 @@ from service.config import Settings
 from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
 from service.metrics import Metrics
+from service.reading import Reader, open_reader
 from service.transcriber import Transcriber
 
 
@@ -40,6 +41,7 @@ class Service:
         state: where in its life it is.
         bundle: what is served, once ready.
         loaded: the model that runs, once ready.
+        reader: what makes words of its logits, once ready.
         jobs: work in the background.
 
     Args:
@@ -55,6 +57,7 @@ class Service:
         self.state = State.LOADING
         self.bundle: Bundle | None = None
         self.loaded: LoadedModel | None = None
+        self.reader: Reader | None = None
         self._batcher: Batcher | None = None
         self._transcriber: Transcriber | None = None
         self._requests = 0
@@ -68,21 +71,22 @@ class Service:
             InvalidBundle: there is nothing to serve.
         """
         try:
-            bundle, loaded = await asyncio.to_thread(_load, self.settings)
+            bundle, loaded, reader = await asyncio.to_thread(_load, self.settings)
         except InvalidBundle:
             self.state = State.FAILED
             raise
         if self.state is State.LOADING:
-            await self.serve(bundle, loaded)
+            await self.serve(bundle, loaded, reader)
 
-    async def serve(self, bundle: Bundle, loaded: LoadedModel) -> None:
+    async def serve(self, bundle: Bundle, loaded: LoadedModel, reader: Reader) -> None:
         """Take requests for a model that is loaded."""
-        manifest = bundle.manifest
-        self.bundle, self.loaded = bundle, loaded
+        self.bundle, self.loaded, self.reader = bundle, loaded, reader
         self._describe(bundle, loaded)
         limits = _batch_limits(self.settings, loaded)
         self._batcher = Batcher(loaded.model, limits, self.metrics)
-        self._transcriber = Transcriber(manifest, self._batcher, self.metrics, self.settings)
+        self._transcriber = Transcriber(
+            bundle.manifest, self._batcher, reader, self.metrics, self.settings
+        )
         await self._batcher.start()
         if self._with_jobs:
             await self.jobs.start(self._transcriber)
@@ -174,7 +178,7 @@ class Service:
         )
 
 
-def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
+def _load(settings: Settings) -> tuple[Bundle, LoadedModel, Reader]:
     try:
         bundle = load_bundle(settings.bundle)
         if (found_hz := bundle.manifest.sample_rate_hz) != SAMPLE_RATE_HZ:
@@ -183,6 +187,7 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
                 found=found_hz,
                 limit=SAMPLE_RATE_HZ,
             )
+        reader = open_reader(bundle, settings.decoding)
         loaded = load_model(
             bundle,
             device=settings.device,
@@ -198,7 +203,7 @@ def _load(settings: Settings) -> tuple[Bundle, LoadedModel]:
         ) from error
     except OSError as error:
         raise InvalidBundle(f"{settings.bundle} cannot be read: {error}") from error
-    return bundle, loaded
+    return bundle, loaded, reader
 
 
 def _tuning(settings: Settings) -> Tuning:

@@ -154,6 +154,10 @@ class ModelBody(Wire):
     runtime: str
     precision: str
     device: str
+    decoding: str
+    """Of requests that name none."""
+    decodings: tuple[str, ...]
+    """What a request may ask for."""
 
 
 class VersionBody(Wire):

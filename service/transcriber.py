@@ -9,7 +9,6 @@ only waits.
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from service.arrays import FloatArray
@@ -18,11 +17,13 @@ from service.audio_memory import AudioMemory
 from service.batcher import Batcher, Lane
 from service.bundle import Manifest
 from service.config import Settings
-from service.ctc import Transcript, greedy_decode
+from service.ctc import Transcript, Word
 from service.decoding import Decoder
 from service.errors import InvalidRequest
 from service.metrics import Metrics
+from service.options import Options
 from service.passes import Passes, Progress
+from service.reading import Reader
 
 T = TypeVar("T")
 
@@ -71,14 +72,21 @@ class Transcriber:
     Args:
         manifest: of the bundle that the batcher's model came from.
         batcher: started.
+        reader: of the same bundle.
         metrics: fed with what concerns decoding and reading.
         settings: limits of the audio, of one pass, and of the threads.
     """
 
     def __init__(
-        self, manifest: Manifest, batcher: Batcher, metrics: Metrics, settings: Settings
+        self,
+        manifest: Manifest,
+        batcher: Batcher,
+        reader: Reader,
+        metrics: Metrics,
+        settings: Settings,
     ) -> None:
         self._manifest = manifest
+        self._reader = reader
         self._metrics = metrics
         limits = AudioLimits(
             max_duration_s=settings.max_audio_s,
@@ -94,9 +102,8 @@ class Transcriber:
     async def transcribe(
         self,
         source: Source,
+        options: Options = Options(),  # noqa: B008  frozen
         *,
-        language: str | None = None,
-        model: str | None = None,
         deadline_s: float | None = None,
         lane: Lane | None = None,
         progress: Progress | None = None,
@@ -105,22 +112,21 @@ class Transcriber:
 
         Args:
             source: what `decode_audio` takes; not read any more after the return.
-            language: code of what is spoken; None leaves it to the model.
-            model: name that the bundle must have; None takes what is there.
+            options: what is asked for.
             deadline_s: latest time for the logits, on the clock of `time.monotonic`.
             lane: who waits; None makes what is short and one pass interactive, the rest bulk.
             progress: called on the event loop with the seconds that are through the model and those
                 there are: first when the audio is decoded, then as each segment is done.
 
         Raises:
-            InvalidRequest: the language or the model is not served.
+            InvalidRequest: what is asked for is not served.
             ClientError: the audio cannot be used, see `decode_audio`.
             Overloaded: the queue or the memory for decoded audio is full.
             NotReady: the batcher is draining.
             DeadlineExceeded: the logits were not there in time.
             InferenceFailed: the model failed.
         """
-        self.check_served(language=language, model=model)
+        self.check_served(options)
         started_s = time.monotonic()
         async with self._decoder.decoded(source) as waveform:
             decode_s = time.monotonic() - started_s
@@ -129,41 +135,39 @@ class Transcriber:
             inference = await self._passes.infer(
                 waveform, lane=lane, deadline_s=deadline_s, progress=progress
             )
-        transcript, ctc_s = await _timed(self._read(inference.logits, duration_s))
+        transcript, ctc_s = await _timed(self._read(inference.logits, duration_s, options))
         self._metrics.ctc_decode_duration.observe(ctc_s)
         self._metrics.audio_seconds.inc(duration_s)
         total_s = time.monotonic() - started_s
         return Transcription(
             transcript,
             duration_s,
-            language or self._only_language(),
+            options.language or self._only_language(),
             self._manifest.name,
             Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s),
         )
 
-    def check_served(self, *, language: str | None = None, model: str | None = None) -> None:
+    def check_served(self, options: Options) -> None:
         """Refuse what `transcribe` would refuse before it looks at the audio.
 
         Raises:
-            InvalidRequest: the language or the model is not served.
+            InvalidRequest: the language, the model, the decoding or a hot word is not served.
         """
-        _check_served("model", model, (self._manifest.name,))
-        _check_served("language", language, self._manifest.languages)
+        _check_served("model", options.model, (self._manifest.name,))
+        _check_served("language", options.language, self._manifest.languages)
+        self._reader.check(options)
 
     def close(self) -> None:
         """Let the threads go; what runs in them ends on its own."""
         self._decoder.close()
 
-    async def _read(self, logits: FloatArray, duration_s: float) -> Transcript:
-        return await self._decoder.run(
-            partial(
-                greedy_decode,
-                logits,
-                self._manifest.vocabulary,
-                frame_s=self._manifest.samples_per_frame / self._manifest.sample_rate_hz,
-                duration_s=duration_s,
-            )
-        )
+    async def _read(self, logits: FloatArray, duration_s: float, options: Options) -> Transcript:
+        """One stretch after the other, so that short requests have their turn between them."""
+        stretches = await self._decoder.run(self._reader.read, logits, duration_s, options)
+        words: list[Word] = []
+        while (stretch := await self._decoder.run(next, stretches, None)) is not None:
+            words += stretch
+        return Transcript.of(words)
 
     def _only_language(self) -> str | None:
         languages = self._manifest.languages

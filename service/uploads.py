@@ -17,12 +17,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from service.errors import InvalidRequest, StorageFull, UploadTooLarge
+from service.options import FIELDS
 
 CONTENT_TYPE = "multipart/form-data"
 FILE_FIELD = "file"
-TEXT_FIELDS = ("language", "model")
 SPOOL_BYTES = 1024**2
-MAX_TEXT_BYTES = 1024
+MAX_TEXT_BYTES = 16 * 1024  # hot words in any script
 MAX_PARTS = 64
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -33,7 +33,7 @@ class Upload:
 
     Attributes:
         file: the part `file`, at its beginning.
-        fields: text by name, of those in `TEXT_FIELDS` that came.
+        fields: text by name, of those in `FIELDS` that came.
     """
 
     file: IO[bytes]
@@ -182,7 +182,7 @@ class _Form:
     def add_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE_FIELD:
             self._file.write(memoryview(data)[start:end])
-        elif self._part in TEXT_FIELDS:
+        elif self._part in FIELDS:
             text = self._texts.setdefault(self._part, bytearray())
             text += data[start:end]
             if len(text) > MAX_TEXT_BYTES:

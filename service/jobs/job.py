@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.options import Options
+
 
 class JobStatus(StrEnum):
     """Where in its life a job is."""
@@ -31,6 +33,8 @@ class Job:
         request_id: of the request that posted it.
         language: as asked for.
         model: as asked for.
+        decoding: as asked for.
+        hot_words: as asked for.
         size_bytes: what it takes on disk: its file, and after its end its result.
         created_s: when it was accepted, in seconds of the epoch; so are the other times.
         status: where in its life it is.
@@ -53,3 +57,16 @@ class Job:
     finished_s: float | None = None
     result: str | None = None
     error: str | None = None
+    decoding: str | None = None
+    hot_words: str | None = None
+
+    def options(self) -> Options:
+        """What was asked for."""
+        return Options.of(
+            {
+                "language": self.language,
+                "model": self.model,
+                "decoding": self.decoding,
+                "hot_words": self.hot_words,
+            }
+        )

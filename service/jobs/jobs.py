@@ -17,6 +17,7 @@ from service.jobs.runner import JobRunner
 from service.jobs.store import JobStore
 from service.jobs.store_thread import StoreThread
 from service.metrics import Metrics
+from service.options import Options
 from service.transcriber import Transcriber
 from service.uploads import announced_bytes, full_disk_told, receive_form
 
@@ -92,7 +93,7 @@ class Jobs:
             JobsUnavailable: jobs cannot be kept.
             Overloaded: there are too many, or they are too large.
             StorageFull: the disk is full.
-            InvalidRequest: see `receive_form`; or the language or the model is not served.
+            InvalidRequest: see `receive_form`; or what is asked for is not served.
             UploadTooLarge: see `receive_form`.
         """
         max_bytes = min(self._settings.max_upload_bytes, self._settings.max_jobs_bytes)
@@ -102,7 +103,7 @@ class Jobs:
                 file = await self._store.call(lambda store: store.files.create_part(job_id))
                 with full_disk_told(), file:
                     fields = await self._receive(file, headers, chunks, max_bytes)
-                job = await self._store.call(JobStore.add, job_id, request_id, **fields)
+                job = await self._store.call(JobStore.add, job_id, request_id, fields)
             finally:
                 await self._store.call(lambda store: store.files.discard_part(job_id))
         self._wake()
@@ -142,15 +143,14 @@ class Jobs:
         headers: Mapping[str, str],
         chunks: AsyncIterable[bytes],
         max_bytes: int,
-    ) -> dict[str, str | None]:
+    ) -> dict[str, str]:
         """Fill the file, safely; returns what is asked for, which is served here."""
         if self._transcriber is None:
             raise JobsUnavailable("jobs are not taken here")
         upload = await receive_form(file, headers, chunks, max_bytes=max_bytes)
-        fields = {name: upload.fields.get(name) for name in ("language", "model")}
-        self._transcriber.check_served(**fields)
+        self._transcriber.check_served(Options.of(upload.fields))
         await asyncio.to_thread(sync, file)
-        return fields
+        return upload.fields
 
     @asynccontextmanager
     async def _room(self, arriving_bytes: int) -> AsyncIterator[None]:

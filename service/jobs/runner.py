@@ -146,7 +146,7 @@ class JobRunner:
         while True:
             try:
                 return await self._transcriber.transcribe(
-                    upload, language=job.language, model=job.model, lane=Lane.BULK, progress=note
+                    upload, job.options(), lane=Lane.BULK, progress=note
                 )
             except Overloaded as error:
                 await asyncio.sleep(min(error.retry_after_s, RETRY_S))

@@ -12,7 +12,7 @@ file without a row, which the next owner deletes, but never a row without its fi
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from service.jobs.job import ACTIVE, Job, JobStatus
 
 DATABASE = "jobs.db"
 UPLOADS = "uploads"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 ROW_BYTES = 4096  # what a row at least counts on disk: one page
 
 
@@ -42,10 +42,16 @@ _SCHEMA = f"""
         started_s REAL,
         finished_s REAL,
         result TEXT,
-        error TEXT
+        error TEXT,
+        decoding TEXT,
+        hot_words TEXT
     );
     CREATE INDEX IF NOT EXISTS active_jobs ON jobs (number) WHERE {_IS_ACTIVE};
     PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_SECOND_SCHEMA = """
+    ALTER TABLE jobs ADD COLUMN decoding TEXT;
+    ALTER TABLE jobs ADD COLUMN hot_words TEXT;
 """
 
 
@@ -85,10 +91,24 @@ class JobStore:
         """Let go of the folder."""
         self._connection.close()
 
-    def add(self, job_id: str, request_id: str, *, language: str | None, model: str | None) -> Job:
-        """Accept a job whose upload is complete and synced; it is safe on disk afterwards."""
-        size_bytes = self.files.keep(job_id)
-        job = Job(job_id, request_id, language, model, size_bytes, self._clock())
+    def add(self, job_id: str, request_id: str, asked: Mapping[str, str]) -> Job:
+        """Accept a job whose upload is complete and synced; it is safe on disk afterwards.
+
+        Args:
+            job_id: of its file.
+            request_id: of the request that posted it.
+            asked: what for, by the names of `service.options.FIELDS`.
+        """
+        job = Job(
+            id=job_id,
+            request_id=request_id,
+            size_bytes=self.files.keep(job_id),
+            created_s=self._clock(),
+            language=asked.get("language"),
+            model=asked.get("model"),
+            decoding=asked.get("decoding"),
+            hot_words=asked.get("hot_words"),
+        )
         names = ", ".join(f":{field.name}" for field in fields(Job))
         try:
             self._write(f"INSERT INTO jobs ({_COLUMNS}) VALUES ({names})", asdict(job))
@@ -228,8 +248,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # what was committed outlives the power
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
+        if version not in (0, 1, SCHEMA_VERSION):
             raise sqlite3.DatabaseError(f"it has schema {version}, this release {SCHEMA_VERSION}")
+        if version == 1:
+            connection.executescript(f"BEGIN; {_SECOND_SCHEMA} PRAGMA user_version = 2; COMMIT;")
         connection.executescript(_SCHEMA)
     except BaseException:
         connection.close()

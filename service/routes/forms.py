@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import get_args
 
 from service.errors import DeadlineExceeded
+from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding
 from service.uploads import CONTENT_TYPE
 
 # The routes parse bodies themselves, as they arrive, so the documentation must be told what is in
@@ -29,6 +31,17 @@ AUDIO_FORM = {
                             "description": "Code of the spoken language, one of the model's.",
                         },
                         "model": {"type": "string", "description": "Name of the model."},
+                        "decoding": {
+                            "type": "string",
+                            "enum": list(get_args(Decoding)),
+                            "description": "How words are found; beam needs a language model.",
+                        },
+                        "hot_words": {
+                            "type": "string",
+                            "description": "Names and terms to expect, with commas between them: "
+                            f"at most {MAX_HOT_WORDS}, of {MAX_HOT_WORD_CHARACTERS} characters. "
+                            "They need beam search.",
+                        },
                     },
                 }
             }

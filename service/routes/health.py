@@ -36,7 +36,7 @@ async def what_runs(request: Request) -> VersionBody:
     """Which release runs, and which model."""
     service: Service = request.app.state.service
     model = None
-    if service.bundle is not None and service.loaded is not None:
+    if service.bundle is not None and service.loaded is not None and service.reader:
         manifest, loaded = service.bundle.manifest, service.loaded
         model = ModelBody(
             name=manifest.name,
@@ -45,6 +45,8 @@ async def what_runs(request: Request) -> VersionBody:
             runtime=loaded.variant.runtime,
             precision=loaded.variant.precision,
             device=loaded.device,
+            decoding=service.reader.default,
+            decodings=service.reader.decodings,
         )
     return VersionBody(version=version(DISTRIBUTION), model=model)
 

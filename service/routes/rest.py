@@ -24,6 +24,7 @@ from service.errors import (
     UploadTooLarge,
 )
 from service.lifecycle import Service
+from service.options import Options
 from service.routes.errors import error_responses
 from service.routes.forms import AUDIO_FORM, time_limit
 from service.schemas import TranscriptionBody
@@ -70,8 +71,7 @@ async def transcribe(request: Request) -> Response:
                 request,
                 transcriber.transcribe(
                     upload.file,
-                    language=upload.fields.get("language"),
-                    model=upload.fields.get("model"),
+                    Options.of(upload.fields),
                     deadline_s=deadline_s,
                 ),
             )

@@ -77,7 +77,7 @@ async def client(settings):
 def stuck(monkeypatch):
     """Jobs stay in work, as if their audio were very long."""
 
-    async def never(_, source, *, progress, **__):
+    async def never(_, source, asked, *, progress, **__):
         progress(1.0, 3600.0)
         await asyncio.Event().wait()
 
@@ -340,7 +340,7 @@ async def test_the_schema_tells_the_form_the_location_and_every_error(client):
     schema = (await client.get("/openapi.json")).json()
     post, one = schema["paths"]["/jobs"]["post"], schema["paths"]["/jobs/{id}"]
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "language", "model"}
+    assert set(form["properties"]) == {"file", "language", "model", "decoding", "hot_words"}
     assert set(post["responses"]) == {"202", "400", "413", "429", "503", "504", "507"}
     assert "Location" in post["responses"]["202"]["headers"]
     assert set(one["get"]["responses"]) == {"200", "404", "503"}

@@ -304,6 +304,8 @@ async def test_version_tells_what_runs(client):
         "runtime": "onnxruntime",
         "precision": "float32",
         "device": "cpu",
+        "decoding": "greedy",
+        "decodings": ["greedy"],
     }
 
 
@@ -365,7 +367,7 @@ async def test_the_schema_tells_the_form_and_every_error(client):
     operation = schema["paths"]["/transcribe"]["post"]
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
-    assert set(form["properties"]) == {"file", "language", "model"}
+    assert set(form["properties"]) == {"file", "language", "model", "decoding", "hot_words"}
     statuses = {"200", "400", "413", "415", "429", "500", "503", "504"}
     assert set(operation["responses"]) == statuses
     for status in statuses - {"200"}:

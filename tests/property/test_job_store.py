@@ -40,7 +40,7 @@ class JobsAndCrashes(RuleBasedStateMachine):
     def add(self):
         job_id = f"job-{len(self.attempts)}"
         self.store.files.create_part(job_id).close()
-        self.store.add(job_id, "request", language=None, model=None)
+        self.store.add(job_id, "request", {})
         self.status[job_id], self.attempts[job_id] = QUEUED, 0
 
     @rule()

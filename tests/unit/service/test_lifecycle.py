@@ -13,6 +13,7 @@ from service.bundle import load_bundle
 from service.config import Settings
 from service.errors import DeviceLost, InvalidBundle, NotReady, Overloaded
 from service.lifecycle import Service, State
+from service.reading import open_reader
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,11 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
     bundle = load_bundle(folder)
     loaded = load_model(bundle, device="cpu", threads=1)
     service = Service(Settings(bundle=folder, max_wait_ms=7, max_padding_ratio=0.1))
-    await service.serve(bundle, replace(loaded, sessions=sessions, max_batch_samples=320_000))
+    await service.serve(
+        bundle,
+        replace(loaded, sessions=sessions, max_batch_samples=320_000),
+        open_reader(bundle),
+    )
     await service.drain()
     (limits,) = made
     assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)

@@ -24,6 +24,8 @@ from service.errors import (
     Overloaded,
 )
 from service.metrics import Metrics
+from service.options import Options
+from service.reading import open_reader
 from service.transcriber import Transcriber
 
 PATIENCE_S = 30  # a test that waits this long has failed
@@ -66,7 +68,11 @@ class Rig:
         )
         self.batcher = Batcher(self.model, limits, self.metrics)
         self.transcriber = Transcriber(
-            self.bundle.manifest, self.batcher, self.metrics, self.settings
+            self.bundle.manifest,
+            self.batcher,
+            open_reader(self.bundle),
+            self.metrics,
+            self.settings,
         )
 
     def sample(self, name, **labels):
@@ -193,8 +199,8 @@ async def test_many_at_once_each_get_their_own_text(folder):
 async def test_what_is_not_served_is_told_with_what_is(folder, field, served):
     async with running(folder) as rig:
         with pytest.raises(InvalidRequest) as caught:
-            await rig.transcriber.transcribe(wav(speak("a")), **{field: "other"})
-        result = await rig.transcriber.transcribe(wav(speak("a")), **{field: served[0]})
+            await rig.transcriber.transcribe(wav(speak("a")), Options(**{field: "other"}))
+        result = await rig.transcriber.transcribe(wav(speak("a")), Options(**{field: served[0]}))
     assert (caught.value.param, caught.value.found, caught.value.limit) == (field, "other", served)
     assert result.transcript.text == "a"
 

@@ -20,8 +20,10 @@ from service.jobs.runner import MAX_ATTEMPTS, JobRunner
 from service.jobs.store import JobStore
 from service.jobs.store_thread import StoreThread
 from service.metrics import Metrics
+from service.options import Options
 from service.transcriber import Timing, Transcription
 
+ASKED = {"language": "en", "model": "tiny", "decoding": "beam", "hot_words": "cab"}
 PATIENCE_S = 30  # a test that waits this long has failed
 RESULT = Transcription(Transcript("a cab", ()), 2.0, "en", "tiny", Timing(0, 0, 0, 0, 0))
 
@@ -33,8 +35,8 @@ class FakeTranscriber:
         self.answers = list(answers)
         self.calls = []
 
-    async def transcribe(self, source, **options):
-        self.calls.append((source.read_bytes(), options))
+    async def transcribe(self, source, asked, **options):
+        self.calls.append((source.read_bytes(), asked, options))
         answer = self.answers.pop(0) if self.answers else RESULT
         if callable(answer):
             return await answer(options)
@@ -74,7 +76,7 @@ async def add(store, *job_ids):
         for job_id in job_ids:
             with store.files.create_part(job_id) as file:
                 file.write(job_id.encode())
-            store.add(job_id, f"request-{job_id}", language="en", model="tiny")
+            store.add(job_id, f"request-{job_id}", ASKED)
 
     await store.call(work)
 
@@ -104,10 +106,11 @@ async def test_a_job_is_transcribed_in_the_bulk_lane_without_a_deadline(store, s
     assert job.status is JobStatus.DONE
     assert json.loads(job.result)["text"] == "a cab"
     assert json.loads(job.result)["request_id"] == "request-a"
-    ((content, options),) = transcriber.calls
+    ((content, asked, options),) = transcriber.calls
     assert content == b"a"
     assert options.pop("progress")
-    assert options == {"language": "en", "model": "tiny", "lane": Lane.BULK}
+    assert options == {"lane": Lane.BULK}
+    assert asked == Options("en", "tiny", "beam", ("cab",))
     outcome = {"outcome": "done"}
     assert metrics.registry.get_sample_value("stt_jobs_finished_total", outcome) == 1
 
@@ -135,7 +138,7 @@ async def test_so_many_run_at_once_in_order(store, start):
     assert (await store.call(JobStore.get, "c")).status is JobStatus.QUEUED
     go_on.set()
     await ended(store, "c")
-    assert [content for content, _ in transcriber.calls] == [b"a", b"b", b"c"]
+    assert [content for content, _, _ in transcriber.calls] == [b"a", b"b", b"c"]
 
 
 @pytest.mark.parametrize(

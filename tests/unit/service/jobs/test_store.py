@@ -46,7 +46,7 @@ def store(reopened):
 def add(store, job_id, content=b"audio"):
     with store.files.create_part(job_id) as file:
         file.write(content)
-    return store.add(job_id, f"request-{job_id}", language="en", model=None)
+    return store.add(job_id, f"request-{job_id}", {"language": "en"})
 
 
 def test_a_job_is_what_was_asked_for(store, clock):

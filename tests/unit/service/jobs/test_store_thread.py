@@ -55,7 +55,7 @@ async def test_a_folder_has_one_owner(tmp_path, metrics, store):
 async def test_every_call_counts_the_jobs(store, metrics):
     def add(store):
         store.files.create_part("a").close()
-        store.add("a", "request", language=None, model=None)
+        store.add("a", "request", {})
 
     def count(status):
         return metrics.registry.get_sample_value("stt_jobs", {"status": status})

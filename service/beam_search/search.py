@@ -1,0 +1,164 @@
+"""Logits to words by beam search."""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from flashlight.lib.text.decoder import (
+    LM,
+    CriterionType,
+    LexiconDecoder,
+    LexiconDecoderOptions,
+    Trie,
+)
+from flashlight.lib.text.decoder.kenlm import KenLM
+from flashlight.lib.text.dictionary import Dictionary
+
+from service.arrays import FloatArray
+from service.beam_search.arpa import read_unigrams
+from service.beam_search.hot_words import HotWords
+from service.beam_search.lexicon import Lexicon, Speller
+from service.beam_search.pieces import cut_at_pauses
+from service.bundle import LanguageModel, Vocabulary
+from service.ctc import TokenPath, Word, frames_within, read_path
+from service.errors import InvalidBundle
+
+LONGEST_PIECE_S = 30.0
+STEP_FRAMES = 25  # the search holds the interpreter's lock for so many
+BEAM_THRESHOLD = 25.0  # hypotheses so much worse than the best are dropped, natural logarithm
+BEAM_TOKENS = 40  # best tokens of a frame that are tried: all of an alphabet
+IMPOSSIBLE = -1e4  # natural logarithm; far below any real frame, and finite
+CACHED_HOT_WORDS = 16
+
+
+class BeamSearch:
+    """Finds the likeliest words, by the acoustic and the language model together.
+
+    All threads may use one object: what a search changes is its own.
+
+    Args:
+        vocabulary: what the columns of logits mean.
+        facts: how the language model counts.
+        path: the model, ARPA text.
+
+    Raises:
+        InvalidBundle: it is no n-gram model, or has no word that the vocabulary spells.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, facts: LanguageModel, path: Path) -> None:
+        speller = Speller(vocabulary)
+        lexicon = Lexicon(read_unigrams(path), speller)
+        if not lexicon.labels:
+            raise InvalidBundle(f"{path} has no word that the vocabulary's tokens can spell")
+        self._vocabulary = vocabulary
+        self._delimiter_id = speller.delimiter_id
+        self._unknown = len(lexicon.labels)
+        self._trie = lexicon.trie
+        self._model = _load(path, lexicon)
+        self._options = _options(facts)
+        self._hot_words = HotWords(lexicon, speller, self._model, facts.weight)
+        self._prepared = lru_cache(CACHED_HOT_WORDS)(self._hot_words.prepare)
+
+    def check_hot_words(self, hot_words: Sequence[str]) -> None:
+        """Refuse what `words` cannot take.
+
+        Raises:
+            InvalidRequest: a hot word has characters outside the vocabulary.
+        """
+        self._hot_words.check(hot_words)
+
+    def words(
+        self,
+        logits: FloatArray,
+        *,
+        frame_s: float,
+        duration_s: float,
+        hot_words: Sequence[str] = (),
+    ) -> Iterator[list[Word]]:
+        """Words of one piece after the other, so that long audio can be left half-way.
+
+        Args:
+            logits: `[frames, vocab]`, unnormalised.
+            frame_s: seconds from one frame to the next.
+            duration_s: length of the audio; frames that start later are left out.
+            hot_words: made likelier; `check_hot_words` has passed them.
+        """
+        log_posteriors = _log_softmax(frames_within(logits, frame_s=frame_s, duration_s=duration_s))
+        longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
+        for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames):
+            frames = log_posteriors[start:end]
+            labels = self._best_path(frames, tuple(sorted(hot_words)))
+            said = frames[np.arange(len(labels)), labels]
+            path = TokenPath(labels, said, first_frame=start)
+            yield list(read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s))
+
+    def _best_path(
+        self, log_posteriors: FloatArray, hot_words: tuple[str, ...]
+    ) -> npt.NDArray[np.intp]:
+        """Labels of the best path, up to the end of the last word that was finished."""
+        trie, model = self._prepared(hot_words) if hot_words else (self._trie, self._model)
+        decoder = self._decoder(trie, model)
+        decoder.decode_begin()
+        frames = _with_end(log_posteriors, self._delimiter_id)
+        for first in range(0, len(frames), STEP_FRAMES):
+            step = frames[first : first + STEP_FRAMES]
+            decoder.decode_step(step.ctypes.data, *step.shape)
+        decoder.decode_end()
+        tokens = np.array(decoder.get_best_hypothesis().tokens[1:-1], dtype=np.intp)
+        finished = np.flatnonzero(tokens == self._delimiter_id)
+        return tokens[: finished[-1] if finished.size else 0]
+
+    def _decoder(self, trie: Trie, model: LM) -> LexiconDecoder:
+        """A search of its own: it keeps hypotheses, but is made in microseconds."""
+        return LexiconDecoder(
+            self._options,
+            trie,
+            model,
+            self._delimiter_id,
+            self._vocabulary.blank_id,
+            self._unknown,
+            [],
+            False,
+        )
+
+
+def _load(path: Path, lexicon: Lexicon) -> KenLM:
+    labels = Dictionary()
+    for word, label in lexicon.labels.items():
+        labels.add_entry(word, label)
+    labels.add_entry("<unk>", len(lexicon.labels))
+    try:
+        return KenLM(str(path), labels)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InvalidBundle(f"{path} is no n-gram model that can be used: {reason}") from error
+
+
+def _options(facts: LanguageModel) -> LexiconDecoderOptions:
+    return LexiconDecoderOptions(
+        beam_size=facts.beam,
+        beam_size_token=BEAM_TOKENS,
+        beam_threshold=BEAM_THRESHOLD,
+        lm_weight=facts.weight,
+        word_score=facts.word_score,
+        unk_score=-math.inf,
+        sil_score=0.0,
+        log_add=False,
+        criterion_type=CriterionType.CTC,
+    )
+
+
+def _with_end(log_posteriors: FloatArray, delimiter_id: int) -> FloatArray:
+    """Frames and one more that says the delimiter, since only a finished word counts."""
+    end = np.full((1, log_posteriors.shape[1]), IMPOSSIBLE, np.float32)
+    end[0, delimiter_id] = 0.0
+    return np.ascontiguousarray(np.concatenate([log_posteriors, end]), dtype=np.float32)
+
+
+def _log_softmax(logits: FloatArray) -> FloatArray:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_posteriors: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_posteriors
