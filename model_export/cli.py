@@ -11,6 +11,7 @@ from model_export.mixing.freezing import ALSO_TRAIN
 from model_export.training.precision import PRECISIONS
 from service.bundle import Digits, Mixer, Runtime
 from service.errors import ServiceError
+from service.options import Decoding
 
 DEFAULT_BASE = "openai/whisper-tiny.en"
 DEFAULT_CACHE = Path("runs/cache")
@@ -239,6 +240,11 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("--note", default="", help="for the record")
     add("--json", type=Path, metavar="FILE", help="write the record, for export --measured")
     add("--skipped", type=Path, metavar="FILE", help="write what cannot be used, as JSONL")
+    add("--decoding", choices=get_args(Decoding), help="beam where there is a language model")
+    add("--language-model", type=Path, metavar="ARPA", help="instead of the bundle's")
+    add("--lm-weight", type=_positive, metavar="X", help="instead of the bundle's")
+    add("--word-score", type=float, metavar="Y", help="instead of the bundle's")
+    add("--beam", type=_count, metavar="N", help="hypotheses kept, instead of the bundle's")
     add("--hypotheses", type=Path, metavar="FILE", help="write what was recognised, as JSONL")
 
 

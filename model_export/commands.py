@@ -28,6 +28,7 @@ from model_export.data.recordings import load_waveform
 from model_export.data.report import SKIPPED_FILE
 from model_export.data_check.check import ANY_FRONT_END, check
 from model_export.data_check.rendering import render_overlap, render_report
+from model_export.decoding import DecodingChoice
 from model_export.encoders.families import build_model, layer_count_of
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
@@ -154,8 +155,15 @@ def _model_asked(options: argparse.Namespace) -> dict[str, Any]:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Score a checkpoint or a bundle on a manifest."""
-    recogniser = open_recogniser(options.model, base=options.base)
-    corpus = read_corpus(options.manifest, recogniser.text_normalisation)
+    choice = DecodingChoice(
+        decoding=options.decoding,
+        language_model=options.language_model,
+        weight=options.lm_weight,
+        word_score=options.word_score,
+        beam=options.beam,
+    )
+    recogniser = open_recogniser(options.model, choice, base=options.base)
+    corpus = read_corpus(options.manifest, recogniser.output.text_normalisation)
     corpus = verify_audio(corpus, "clips")
     _report_skipped({"evaluate": corpus}, options.skipped)
     clips = [clip for clip in corpus.clips if _is_long_enough(clip, options.min_seconds)]
@@ -168,7 +176,7 @@ def evaluate(options: argparse.Namespace) -> None:
     print(
         f"{options.name or options.manifest}: {len(clips)} clips, {result.audio_s / 60:.1f} min, "
         f"WER {result.rates.wer_percent:.1f} % [{low:.1f}, {high:.1f}], "
-        f"CER {result.rates.cer_percent:.1f} %"
+        f"CER {result.rates.cer_percent:.1f} %, {result.decoding}"
     )
     if options.hypotheses:
         lines = zip(clips, result.hypotheses, strict=True)
@@ -260,8 +268,9 @@ def inspect(options: argparse.Namespace) -> None:
         size_mb = (options.bundle / variant.file).stat().st_size / 1e6
         kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
         print(f"  variant     {variant.file}: {kind}")
-    if manifest.language_model:
-        print(f"  language    {', '.join(manifest.language_model.texts) or 'texts not stated'}")
+    if lm := manifest.language_model:
+        settings = f"weight {lm.weight:g}, word score {lm.word_score:g}, beam {lm.beam}"
+        print(f"  words       {lm.file}: {settings}; from {', '.join(lm.texts) or 'not stated'}")
     for row in manifest.measurements:
         rates = f"WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
         print(f"  measured    {row.test_set}: {rates}")

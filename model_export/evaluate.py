@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import jiwer
@@ -12,12 +13,15 @@ from tqdm import tqdm
 from model_export.checkpoint import SPEC_FILE, load_checkpoint
 from model_export.data import Clip
 from model_export.data.recordings import load_waveform
+from model_export.decoding import DecodingChoice, Search, open_search
 from model_export.scoring import ErrorRates, error_rates
 from service.arrays import FloatArray, IntArray
 from service.audio import SAMPLE_RATE_HZ, is_silent
 from service.backends import AcousticModel, load_model
-from service.bundle import Measurement, TextNormalisation, Vocabulary, load_bundle
-from service.ctc import blank_logits, greedy_decode
+from service.bundle import Measurement, load_bundle
+from service.ctc import Transcript, blank_logits
+from service.options import Options
+from service.reading import Output, Reader
 from service.segmentation import Cutting, Segment, split, stitch
 
 RESAMPLES = 1000
@@ -49,15 +53,17 @@ class Recogniser:
 
     Attributes:
         model: the acoustic model.
-        vocabulary: what its labels mean.
-        text_normalisation: how references must be treated to compare with its output.
+        output: what its labels mean, and how references must be treated to compare with it.
+        reader: logits to words.
+        decoding: how, for the record.
         samples_per_frame: hop of the logits.
         longest_pass_s: longer audio is cut and stitched; None means no limit.
     """
 
     model: AcousticModel
-    vocabulary: Vocabulary
-    text_normalisation: TextNormalisation
+    output: Output
+    reader: Reader
+    decoding: str
     samples_per_frame: int
     longest_pass_s: float | None
 
@@ -66,12 +72,8 @@ class Recogniser:
         segments = self._segments(waveform)
         pieces = [self._logits(segment.of(waveform)) for segment in segments]
         logits = stitch(pieces, segments, samples_per_frame=self.samples_per_frame)
-        return greedy_decode(
-            logits,
-            self.vocabulary,
-            frame_s=self.samples_per_frame / SAMPLE_RATE_HZ,
-            duration_s=len(waveform) / SAMPLE_RATE_HZ,
-        ).text
+        stretches = self.reader.read(logits, len(waveform) / SAMPLE_RATE_HZ, Options())
+        return Transcript.of(chain.from_iterable(stretches)).text
 
     def _segments(self, waveform: FloatArray) -> list[Segment]:
         if self.longest_pass_s is None:
@@ -85,7 +87,7 @@ class Recogniser:
 
     def _logits(self, waveform: FloatArray) -> FloatArray:
         if is_silent(waveform):
-            return blank_logits(len(waveform), self.samples_per_frame, self.vocabulary)
+            return blank_logits(len(waveform), self.samples_per_frame, self.output.vocabulary)
         lengths = np.array([len(waveform)], dtype=np.int64)
         logits, _ = self.model.infer(waveform[np.newaxis], lengths)
         row: FloatArray = logits[0]
@@ -101,12 +103,14 @@ class Evaluation:
         wer_interval: 95 % bootstrap interval of the word error rate, over clips, in percent.
         audio_s: length of all clips.
         hypotheses: what was recognised, in the clips' order.
+        decoding: how.
     """
 
     rates: ErrorRates
     wer_interval: tuple[float, float]
     audio_s: float
     hypotheses: tuple[str, ...]
+    decoding: str
 
     def measurement(self, test_set: str, note: str) -> Measurement:
         """The record that a bundle keeps."""
@@ -118,39 +122,57 @@ class Evaluation:
             wer_percent=round(self.rates.wer_percent, 2),
             cer_percent=round(self.rates.cer_percent, 2),
             wer_interval_percent=(round(low, 2), round(high, 2)),
-            decoding="greedy",
+            decoding=self.decoding,
             note=note,
         )
 
 
-def open_recogniser(folder: Path, *, base: str | None = None) -> Recogniser:
+def open_recogniser(
+    folder: Path,
+    choice: DecodingChoice = DecodingChoice(),  # noqa: B008  frozen
+    *,
+    base: str | None = None,
+) -> Recogniser:
     """Open a checkpoint or a bundle.
 
     Args:
         folder: of either.
+        choice: how logits shall be read.
         base: for a checkpoint whose base has moved.
 
     Raises:
         CheckpointInvalid: the checkpoint cannot be rebuilt.
-        InvalidBundle: it is neither, or a damaged bundle.
+        InvalidBundle: it is neither, or a damaged bundle; or there is no language model to use.
     """
     if not (folder / SPEC_FILE).is_file():
         bundle = load_bundle(folder)
         manifest = bundle.manifest
-        return Recogniser(
-            model=load_model(bundle, device="cpu", sessions=1).model,
-            vocabulary=manifest.vocabulary,
-            text_normalisation=manifest.text_normalisation,
-            samples_per_frame=manifest.samples_per_frame,
+        return _recogniser(
+            load_model(bundle, device="cpu", sessions=1).model,
+            Output.of(manifest),
+            open_search(choice, manifest.vocabulary, bundle),
             longest_pass_s=manifest.longest_single_pass_s,
         )
     spec, model = load_checkpoint(folder, base=base)
-    return Recogniser(
-        model=EagerModel(model),
-        vocabulary=spec.vocabulary,
-        text_normalisation=spec.text_normalisation,
-        samples_per_frame=model.front_end.samples_per_frame,
+    frame_s = model.front_end.samples_per_frame / SAMPLE_RATE_HZ
+    return _recogniser(
+        EagerModel(model),
+        Output(folder.name, spec.vocabulary, spec.text_normalisation, frame_s),
+        open_search(choice, spec.vocabulary),
         longest_pass_s=model.front_end.longest_pass_s,
+    )
+
+
+def _recogniser(
+    model: AcousticModel, output: Output, search: Search, *, longest_pass_s: float | None
+) -> Recogniser:
+    return Recogniser(
+        model=model,
+        output=output,
+        reader=Reader(output, search.beam_search, search.decoding),
+        decoding=search.record,
+        samples_per_frame=round(output.frame_s * SAMPLE_RATE_HZ),
+        longest_pass_s=longest_pass_s,
     )
 
 
@@ -167,6 +189,7 @@ def score(recogniser: Recogniser, clips: Sequence[Clip]) -> Evaluation:
         wer_interval=wer_interval(references, hypotheses),
         audio_s=samples / SAMPLE_RATE_HZ,
         hypotheses=tuple(hypotheses),
+        decoding=recogniser.decoding,
     )
 
 

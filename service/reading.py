@@ -2,17 +2,44 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Self
 
 from service.arrays import FloatArray
 from service.beam_search import BeamSearch
-from service.bundle import Bundle, Manifest, TextNormalisation
+from service.bundle import Bundle, Manifest, TextNormalisation, Vocabulary
 from service.ctc import Word, greedy_decode
 from service.errors import InvalidBundle, InvalidRequest
 from service.options import Decoding, Options
 
 Param = Literal["decoding", "hot_words"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the logits of a model mean.
+
+    Attributes:
+        name: of the model, for messages.
+        vocabulary: of the columns.
+        text_normalisation: of the text that it writes.
+        frame_s: seconds from one frame to the next.
+    """
+
+    name: str
+    vocabulary: Vocabulary
+    text_normalisation: TextNormalisation
+    frame_s: float
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """Of a bundle's model."""
+        return cls(
+            manifest.name,
+            manifest.vocabulary,
+            manifest.text_normalisation,
+            manifest.samples_per_frame / manifest.sample_rate_hz,
+        )
 
 
 class Reader:
@@ -22,7 +49,7 @@ class Reader:
         default: the decoding of requests that name none.
 
     Args:
-        manifest: of the bundle that the logits come from.
+        output: how the logits are to be read.
         beam_search: with its language model, if it has one.
         default: "auto" takes beam search where there is one.
 
@@ -32,16 +59,15 @@ class Reader:
 
     def __init__(
         self,
-        manifest: Manifest,
+        output: Output,
         beam_search: BeamSearch | None = None,
         default: Literal["auto"] | Decoding = "auto",
     ) -> None:
-        self._manifest = manifest
+        self._output = output
         self._beam_search = beam_search
-        self._frame_s = manifest.samples_per_frame / manifest.sample_rate_hz
         if default == "beam" and beam_search is None:
             raise InvalidBundle(
-                f"{manifest.name} has no language model, so its decoding cannot be beam",
+                f"{output.name} has no language model, so its decoding cannot be beam",
                 found=default,
                 limit=["auto", "greedy"],
             )
@@ -72,14 +98,16 @@ class Reader:
         """
         search = self._search(options)
         if search is None:
-            vocabulary = self._manifest.vocabulary
             transcript = greedy_decode(
-                logits, vocabulary, frame_s=self._frame_s, duration_s=duration_s
+                logits,
+                self._output.vocabulary,
+                frame_s=self._output.frame_s,
+                duration_s=duration_s,
             )
             return iter([list(transcript.words)])
         return search.words(
             logits,
-            frame_s=self._frame_s,
+            frame_s=self._output.frame_s,
             duration_s=duration_s,
             hot_words=self._written(options.hot_words),
         )
@@ -93,13 +121,13 @@ class Reader:
             return None
         if self._beam_search is None:
             param: Param = "decoding" if options.decoding else "hot_words"
-            raise _refused(param, f"{self._manifest.name} has no language model for beam search")
+            raise _refused(param, f"{self._output.name} has no language model for beam search")
         self._beam_search.check_hot_words(self._written(options.hot_words))
         return self._beam_search
 
     def _written(self, hot_words: Sequence[str]) -> tuple[str, ...]:
         """Hot words in the form and case of the model's texts, without repeats."""
-        rules = self._manifest.text_normalisation
+        rules = self._output.text_normalisation
         return tuple(dict.fromkeys(_write(word, rules) for word in hot_words))
 
 
@@ -111,9 +139,9 @@ def open_reader(bundle: Bundle, default: Literal["auto"] | Decoding = "auto") ->
     """
     manifest, search = bundle.manifest, None
     if manifest.language_model is not None:
-        path: Path = bundle.path_of(manifest.language_model.file)
+        path = bundle.path_of(manifest.language_model.file)
         search = BeamSearch(manifest.vocabulary, manifest.language_model, path)
-    return Reader(manifest, search, default)
+    return Reader(Output.of(manifest), search, default)
 
 
 def _write(word: str, rules: TextNormalisation) -> str:

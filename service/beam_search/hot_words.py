@@ -9,7 +9,7 @@ from typing import NamedTuple
 from flashlight.lib.text.decoder import LM, LMState, Trie
 from flashlight.lib.text.decoder.kenlm import KenLM
 
-from service.beam_search.lexicon import Entry, Lexicon, Speller, with_branches
+from service.beam_search.lexicon import Entry, Lexicon, Speller
 from service.errors import InvalidRequest
 
 BOOST = 6.0  # natural logarithm of how much likelier each becomes
@@ -105,7 +105,7 @@ class HotWords:
             unknown = len(hot_word.labels) - len(known)
             score = sum(known) + unknown * self._lexicon.rarest + self._boost
             entries.append(Entry(self._spell(phrase), label, score))
-        return with_branches(self._lexicon.trie, entries), BoostedModel(self._model, hot_words)
+        return self._lexicon.trie_with(entries), BoostedModel(self._model, hot_words)
 
     def _score(self, phrase: str) -> HotWord:
         labels = tuple(self._lexicon.labels.get(word, self._unknown) for word in phrase.split())

@@ -83,21 +83,22 @@ class Lexicon:
         for word, spelling in spelled.items():
             self.trie.insert(spelling, self.labels[word], unigrams[word])
         self.trie.smear(SmearingMode.MAX)
+        self._speller = speller
 
+    def trie_with(self, entries: Iterable[Entry]) -> Trie:
+        """A trie that holds more, or looks forward to more.
 
-def with_branches(trie: Trie, entries: Iterable[Entry]) -> Trie:
-    """A trie that holds more, or looks forward to more; all other nodes are the old trie's.
-
-    The nodes on the way to an entry are copies, so the old trie does not change.
-    """
-    # search([]) and not get_root(), whose node Python would free together with the trie's own.
-    old = trie.search([])
-    grown = Trie(0, old.idx)
-    root = grown.search([])
-    root.children, root.max_score = old.children, old.max_score
-    for entry in entries:
-        _add(root, entry)
-    return grown
+        The nodes on the way to an entry are copies, so this lexicon's own trie does not change; all
+        others are shared.
+        """
+        # search([]) and not get_root(), whose node Python would free together with the trie's own.
+        old = self.trie.search([])
+        grown = Trie(self._speller.tokens, self._speller.delimiter_id)
+        root = grown.search([])
+        root.children, root.max_score = old.children, old.max_score
+        for entry in entries:
+            _add(root, entry)
+        return grown
 
 
 def _add(root: TrieNode, entry: Entry) -> None:

@@ -170,7 +170,7 @@ def test_references_are_normalised_as_the_training_text_was(
         asked.append(found)
         raise ManifestInvalid("that is all")
 
-    recogniser = SimpleNamespace(text_normalisation=rules)
+    recogniser = SimpleNamespace(output=SimpleNamespace(text_normalisation=rules))
     monkeypatch.setattr(commands, "open_recogniser", lambda *_, **__: recogniser)
     monkeypatch.setattr(commands, "read_corpus", read)
     assert main(["evaluate", "model", "rows.jsonl"]) == 2

@@ -6,6 +6,7 @@ import pytest
 from service.errors import JobNotFound
 from service.jobs.job import JobStatus
 from service.jobs.store import DATABASE, ROW_BYTES, UPLOADS, JobStore
+from service.options import Options
 
 TTL_S = 100.0
 
@@ -204,3 +205,26 @@ def test_a_damaged_database_is_told(tmp_path, store):
     (tmp_path / "jobs" / DATABASE).write_bytes(b"not a database" * 1000)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
         JobStore(tmp_path / "jobs", ttl_s=TTL_S)
+
+
+def test_what_was_asked_for_outlives_a_restart(reopened):
+    asked = {"language": "en", "model": "tiny", "decoding": "beam", "hot_words": "Ann, New York"}
+    store = reopened()
+    with store.files.create_part("a"):
+        pass
+    store.add("a", "request", asked)
+    job = reopened().claim()
+    assert job.options() == Options("en", "tiny", "beam", ("Ann", "New York"))
+
+
+def test_a_database_of_the_first_schema_is_taken_over(reopened, tmp_path):
+    add(reopened(), "a")
+    reopened().close()
+    with sqlite3.connect(tmp_path / "jobs" / DATABASE) as connection:
+        connection.executescript(
+            "ALTER TABLE jobs DROP COLUMN decoding; ALTER TABLE jobs DROP COLUMN hot_words;"
+            "PRAGMA user_version = 1"
+        )
+    connection.close()
+    assert reopened().get("a").options() == Options(language="en")
+    assert add(reopened(), "b").decoding is None

@@ -1,0 +1,77 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+from language_models import add_language_model
+from tiny_bundle import HOP, RATE_HZ, TOKENS, make_bundle
+
+from service.bundle import load_bundle
+from service.errors import InvalidBundle, InvalidRequest
+from service.options import Options
+from service.reading import open_reader
+
+SAID = "a_k_a_b_|"
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """A bundle without a language model, and one with."""
+    folder = tmp_path_factory.mktemp("bundles")
+    bare = make_bundle(folder / "bare")
+    rich = add_language_model(bare, folder / "rich", ["acab", "a"])
+    return load_bundle(bare), load_bundle(rich)
+
+
+def read(reader, options):
+    labels = [0 if one == "_" else TOKENS.index(one) for one in SAID]
+    logits = np.eye(len(TOKENS), dtype=np.float32)[labels] * 9
+    words = chain.from_iterable(reader.read(logits, len(SAID) * HOP / RATE_HZ, options))
+    return " ".join(word.word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("has_model", "setting", "default", "text"),
+    [
+        (False, "auto", "greedy", "akab"),
+        (False, "greedy", "greedy", "akab"),
+        (True, "auto", "beam", "acab"),
+        (True, "beam", "beam", "acab"),
+        (True, "greedy", "greedy", "akab"),
+    ],
+)
+def test_the_setting_and_the_bundle_choose_the_default(bundles, has_model, setting, default, text):
+    reader = open_reader(bundles[has_model], setting)
+    assert reader.default == default
+    assert reader.decodings == (("greedy", "beam") if has_model else ("greedy",))
+    assert read(reader, Options()) == text
+
+
+def test_a_request_may_choose_otherwise(bundles):
+    assert read(open_reader(bundles[1]), Options(decoding="greedy")) == "akab"
+    assert read(open_reader(bundles[1], "greedy"), Options(decoding="beam")) == "acab"
+
+
+def test_hot_words_are_written_as_the_model_writes(bundles):
+    reader = open_reader(bundles[1], "greedy")
+    assert read(reader, Options(hot_words=("AKAB",))) == "akab"
+    assert read(reader, Options(decoding="beam")) == "acab"
+
+
+@pytest.mark.parametrize(
+    ("has_model", "options", "param", "why"),
+    [
+        (False, Options(decoding="beam"), "decoding", "no language model"),
+        (False, Options(hot_words=("a",)), "hot_words", "no language model"),
+        (True, Options(decoding="greedy", hot_words=("a",)), "hot_words", "not greedy"),
+        (True, Options(hot_words=("a1",)), "hot_words", "unknown: 1"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(bundles, has_model, options, param, why):
+    with pytest.raises(InvalidRequest, match=why) as refused:
+        open_reader(bundles[has_model]).check(options)
+    assert refused.value.param == param
+
+
+def test_beam_search_cannot_be_the_default_without_a_language_model(bundles):
+    with pytest.raises(InvalidBundle, match="tiny has no language model"):
+        open_reader(bundles[0], "beam")
