@@ -75,13 +75,15 @@ class Lexicon:
     """
 
     def __init__(self, unigrams: Mapping[str, float], speller: Speller) -> None:
-        spelled = {word: ids for word in unigrams if (ids := speller.spell(word)) is not None}
-        self.labels = {word: label for label, word in enumerate(spelled)}
-        self.scores = [unigrams[word] for word in spelled]
-        self.rarest = min(self.scores, default=0.0)
+        self.labels: dict[str, int] = {}
+        self.scores: list[float] = []
         self.trie = Trie(speller.tokens, speller.delimiter_id)
-        for word, spelling in spelled.items():
-            self.trie.insert(spelling, self.labels[word], unigrams[word])
+        for word, score in unigrams.items():
+            if (spelling := speller.spell(word)) is not None:
+                self.trie.insert(spelling, len(self.labels), score)
+                self.labels[word] = len(self.labels)
+                self.scores.append(score)
+        self.rarest = min(self.scores, default=0.0)
         self.trie.smear(SmearingMode.MAX)
         self._speller = speller
 
