@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from language_models import even_arpa
 from recordings import SPEECH
 
 from model_export import commands
@@ -71,6 +72,27 @@ def test_what_cannot_be_used_is_counted_and_listed(
     assert skipped[0]["reason"] == "audio cannot be decoded"
     recognised = [json.loads(line)["audio"] for line in hypotheses.read_text().splitlines()]
     assert recognised == audios[:1]
+
+
+def test_a_record_says_how_was_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"audio": str(SPEECH / "kokoro-001936.opus"), "text": "the fire beamed on their faces"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    arpa = even_arpa(tmp_path / "words.arpa", row["text"].split())
+    record = tmp_path / "record.json"
+    command = ["evaluate", str(PACKAGED_BUNDLE), str(tmp_path / "rows.jsonl")]
+    command += ["--json", str(record)]
+
+    def decoding_of(*options: str) -> str:
+        assert main([*command, *options]) == 0
+        return str(json.loads(record.read_text())["decoding"])
+
+    assert decoding_of("--decoding", "greedy") == decoding_of() == "greedy"
+    weights = ("--lm-weight", "1.5", "--word-score", "-0.5", "--beam", "20")
+    found = decoding_of("--language-model", str(arpa), *weights)
+    assert found == "beam 20, words.arpa, weight 1.5, word score -0.5"
+    assert "WER 0.0 %" in capsys.readouterr().out
+    assert main([*command, "--decoding", "beam"]) == 2
+    assert "there is no language model" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_when_a_recording_has_vanished(
