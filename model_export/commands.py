@@ -270,7 +270,7 @@ def inspect(options: argparse.Namespace) -> None:
         print(f"  variant     {variant.file}: {kind}")
     if lm := manifest.language_model:
         settings = f"weight {lm.weight:g}, word score {lm.word_score:g}, beam {lm.beam}"
-        print(f"  words       {lm.file}: {settings}; from {', '.join(lm.texts) or 'not stated'}")
+        print(f"  language    {', '.join(lm.texts) or 'texts not stated'}; {settings}")
     for row in manifest.measurements:
         rates = f"WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
         print(f"  measured    {row.test_set}: {rates}")

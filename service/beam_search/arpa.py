@@ -1,6 +1,8 @@
-"""The words of an n-gram model in ARPA text."""
+"""The words of an n-gram model in ARPA text, compressed or not."""
 
+import gzip
 import math
+import zlib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -15,14 +17,18 @@ MARKERS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
 def read_unigrams(path: Path) -> dict[str, float]:
     """The log10 probability of each word, without the markers of sentences and of unknown words.
 
+    Args:
+        path: gzip, if its name ends in .gz.
+
     Raises:
         InvalidBundle: it cannot be read, or is no ARPA text.
     """
     try:
-        with path.open(encoding="utf-8") as lines:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             return dict(_unigrams(lines))
-    except OSError as error:
-        raise InvalidBundle(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidBundle(f"{path} cannot be read: {error}") from error
     except ValueError as error:
         raise InvalidBundle(f"{path} is no n-gram model in ARPA text: {error}") from error
 

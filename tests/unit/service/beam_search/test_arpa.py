@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 from language_models import write_arpa
 
@@ -27,6 +29,19 @@ def test_what_is_no_arpa_text_is_an_invalid_bundle(tmp_path, content, why):
     (tmp_path / "a.arpa").write_bytes(content)
     with pytest.raises(InvalidBundle, match=why):
         read_unigrams(tmp_path / "a.arpa")
+
+
+def test_a_model_may_be_compressed(tmp_path):
+    text = write_arpa(tmp_path / "a.arpa", {"sea": -1.5}, {("<s>", "sea"): -0.1}).read_bytes()
+    (tmp_path / "a.arpa.gz").write_bytes(gzip.compress(text))
+    assert read_unigrams(tmp_path / "a.arpa.gz") == {"sea": -1.5}
+
+
+@pytest.mark.parametrize("damage", [lambda whole: b"words", lambda whole: whole[:-20]])
+def test_a_damaged_compressed_model_is_an_invalid_bundle(tmp_path, damage):
+    (tmp_path / "a.arpa.gz").write_bytes(damage(gzip.compress(bytes(1000))))
+    with pytest.raises(InvalidBundle, match="cannot be read"):
+        read_unigrams(tmp_path / "a.arpa.gz")
 
 
 def test_a_file_that_is_not_there_is_an_invalid_bundle(tmp_path):

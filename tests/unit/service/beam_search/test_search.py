@@ -1,4 +1,5 @@
 import gc
+import gzip
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 
@@ -168,6 +169,14 @@ def test_a_damaged_model_is_an_invalid_bundle(path, tmp_path, old, new):
     damaged.write_text(path.read_text().replace(old, new))
     with pytest.raises(InvalidBundle, match="no n-gram model that can be used"):
         BeamSearch(VOCABULARY, facts(), damaged)
+
+
+def test_a_model_may_be_compressed(path, beam_search, tmp_path):
+    compressed = tmp_path / "lm.arpa.gz"
+    compressed.write_bytes(gzip.compress(path.read_bytes()))
+    said = "t_h_e_|_s_e_[ea]_|"
+    found = decode(BeamSearch(VOCABULARY, facts(), compressed), said)
+    assert found == decode(beam_search, said)
 
 
 def test_a_model_of_another_script_is_an_invalid_bundle(tmp_path):
