@@ -2,17 +2,18 @@
 
 import gzip
 from collections.abc import Iterator, Sequence
-from itertools import dropwhile, islice, takewhile
 from pathlib import Path
-from typing import Literal, TextIO, cast
+from typing import TextIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from model_export.errors import LanguageModelRefused
-from model_export.language_model.counts import SPECIAL_WORDS, Ids, NgramTable
+from model_export.language_model.counts import Ids, NgramTable
 from model_export.language_model.kneser_ney import Floats, Model
 from model_export.language_model.pruning import BackoffModel, Flags
+from service.beam_search.arpa import read_unigrams
+from service.errors import InvalidBundle
 
 COMPRESSED_SUFFIX = ".gz"
 DECIMALS = 3  # of log10 probabilities: 0.2 % of a probability
@@ -39,7 +40,7 @@ def most_bytes(model: Model, listed: Sequence[Flags]) -> int:
 
 def write_arpa(path: Path, pruned: BackoffModel) -> None:
     """Write a model."""
-    with _open(path, "wt") as out:
+    with _create(path) as out:
         out.write("\\data\\\n")
         for order, kept in enumerate(pruned.listed, start=1):
             out.write(f"ngram {order}={np.count_nonzero(kept)}\n")
@@ -56,21 +57,18 @@ def read_words(path: Path) -> list[str]:
         LanguageModelRefused: it cannot be read, or lists no words.
     """
     try:
-        with _open(path, "rt") as lines:
-            inside = dropwhile(lambda line: line != "\\1-grams:\n", lines)
-            entries = list(takewhile(str.strip, islice(inside, 1, None)))
-        words = [entry.rstrip("\n").split("\t")[1] for entry in entries]
-    except (OSError, EOFError, UnicodeDecodeError, IndexError) as error:
-        raise LanguageModelRefused(f"{path} cannot be read as ARPA text: {error}") from error
+        words = list(read_unigrams(path))
+    except InvalidBundle as error:
+        raise LanguageModelRefused(str(error)) from error
     if not words:
-        raise LanguageModelRefused(f"{path} is no ARPA text: it lists no words")
-    return [word for word in words if word not in SPECIAL_WORDS]
+        raise LanguageModelRefused(f"{path} is no n-gram model: it lists no words")
+    return words
 
 
-def _open(path: Path, mode: Literal["rt", "wt"]) -> TextIO:
+def _create(path: Path) -> TextIO:
     if path.suffix == COMPRESSED_SUFFIX:
-        return cast(TextIO, gzip.open(path, mode, encoding="utf-8", newline="\n"))
-    return path.open(mode, encoding="utf-8", newline="\n")
+        return cast(TextIO, gzip.open(path, "wt", encoding="utf-8", newline="\n"))
+    return path.open("w", encoding="utf-8", newline="\n")
 
 
 def _orders(pruned: BackoffModel) -> Iterator[Iterator[str]]:
