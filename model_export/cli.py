@@ -135,7 +135,7 @@ def _add_cost(group: argparse._ArgumentGroup) -> None:
         "--precision",
         default="auto",
         choices=("auto", *PRECISIONS),
-        help="auto: bf16 or else fp16 on a GPU, fp32 on a CPU",
+        help="auto: bf16 where it is fast, else fp16 on a GPU, fp32 on a CPU",
     )
     add(
         "--cache-features",

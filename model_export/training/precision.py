@@ -17,17 +17,17 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def choose_precision(wanted: str) -> Precision:
     """Settle `auto`: what this machine computes fast and safely.
 
-    That is bfloat16 on a GPU that has it in hardware, float16 with loss scaling on older ones, and
-    float32 elsewhere: few CPUs gain from bfloat16, and most lose.
+    That is bfloat16 on a GPU or CPU that multiplies its matrices in hardware (of CPUs, those with
+    AMX), float16 with loss scaling on other GPUs, and float32 elsewhere: most CPUs lose by bfloat16.
 
     Raises:
         TrainingRefused: float16 was asked for without a CUDA device.
     """
-    from torch import cuda
+    from torch import cpu, cuda
 
     if wanted == "auto":
         if not cuda.is_available():
-            return "fp32"
+            return "bf16" if cpu.get_capabilities().get("amx_bf16") else "fp32"
         return "bf16" if cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if wanted == "fp16" and not cuda.is_available():
         raise TrainingRefused("precision fp16 needs a CUDA device, and there is none; try bf16")

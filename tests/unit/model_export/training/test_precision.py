@@ -6,14 +6,20 @@ from model_export.training.precision import autocast, choose_precision
 
 
 @pytest.mark.parametrize(
-    ("cuda", "bf16", "expected"),
-    [(False, False, "fp32"), (True, True, "bf16"), (True, False, "fp16")],
+    ("cuda", "bf16", "amx", "expected"),
+    [
+        (False, False, False, "fp32"),
+        (False, False, True, "bf16"),
+        (True, True, False, "bf16"),
+        (True, False, True, "fp16"),
+    ],
 )
 def test_auto_is_what_the_machine_does_well(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, amx: bool, expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
     assert choose_precision("auto") == expected
 
 
