@@ -256,6 +256,8 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--name", help="of the bundle (its folder's name)")
     add("--summary", default="", help="a sentence for the model card")
     add("--runtime", default=[], action="append", choices=get_args(Runtime), help="all by default")
+    add("--precision", default=[], action="append", choices=("float32", "int8"), help="float32")
+    add("--ranges", metavar="DATA", help="speech that sets the ranges of int8, such as the dev set")
     add("--weights", default="float32", choices=("float32", "float16"), help="how they are stored")
     add("--longest-pass", type=float, metavar="S", help="cut longer audio, for what training saw")
     add("--clip", default=[], action="append", type=Path, help="recording to check parity on")

@@ -5,15 +5,14 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import transformers
-from pydantic import ValidationError
 
 from model_export.bases.files import digest_of_base
 from model_export.bases.hub import commit_of
 from model_export.bases.loading import resolve_base
-from model_export.checkpoint import ModelSpec, load_checkpoint, load_spec
+from model_export.checkpoint import ModelSpec, load_spec
 from model_export.data import (
     Clip,
     Corpus,
@@ -24,7 +23,6 @@ from model_export.data import (
     verify_audio,
     write_skipped,
 )
-from model_export.data.recordings import load_waveform
 from model_export.data.report import SKIPPED_FILE
 from model_export.data_check.check import ANY_FRONT_END, check
 from model_export.data_check.rendering import render_overlap, render_report
@@ -32,9 +30,7 @@ from model_export.decoding import DecodingChoice
 from model_export.encoders.families import build_model, layer_count_of
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import open_recogniser, score
-from model_export.export.bundle import BundleFacts, created_with, write_bundle
-from model_export.export.exporters import round_weights
-from model_export.export.language_model import AddedLanguageModel, file_name
+from model_export.export.command import export
 from model_export.export.model_card import describe_mixing
 from model_export.language_model.command import language_model
 from model_export.mixing.surgery import count_parameters, select_layers
@@ -52,14 +48,7 @@ from model_export.transcripts.normalisation import (
     unknown_characters,
 )
 from model_export.transcripts.options import rules_asked, rules_continued
-from service.bundle import (
-    LanguageModel,
-    Measurement,
-    Provenance,
-    Runtime,
-    Vocabulary,
-    load_bundle,
-)
+from service.bundle import Vocabulary, load_bundle
 
 __all__ = [
     "check_data",
@@ -204,56 +193,6 @@ def check_data(options: argparse.Namespace) -> None:
 def _is_long_enough(clip: Clip, min_seconds: float) -> bool:
     # A duration may cost a decoding, so it is not asked for in vain.
     return not min_seconds or duration_s(clip) >= min_seconds
-
-
-def export(options: argparse.Namespace) -> None:
-    """Write a bundle from a checkpoint."""
-    spec, model = load_checkpoint(options.checkpoint, base=options.base)
-    if options.weights == "float16":
-        round_weights(model)
-    facts = BundleFacts(
-        name=options.name or options.out.name,
-        summary=options.summary,
-        provenance=Provenance(
-            base=options.base_name or spec.base,
-            base_licence=options.base_licence,
-            data=tuple(options.data or spec.data),
-            weights_licence=options.licence,
-            created_with=created_with(),
-        ),
-        longest_pass_s=options.longest_pass,
-        measurements=tuple(_read_measurement(path) for path in options.measured),
-        language_model=_language_model_asked(options),
-    )
-    clips = [load_waveform(path) for path in options.clip]
-    runtimes = options.runtime or list(get_args(Runtime))
-    parities = write_bundle(options.out, spec, model, facts, runtimes=runtimes, clips=clips)
-    for runtime, parity in parities.items():
-        print(
-            f"{runtime}: {parity.logit_difference:.1e} off eager, {parity.batch_difference:.1e} "
-            f"between batch and alone, {parity.flipped_frames} labels differ"
-        )
-    print(f"wrote {options.out}")
-
-
-def _language_model_asked(options: argparse.Namespace) -> AddedLanguageModel | None:
-    if options.language_model is None:
-        return None
-    facts = LanguageModel(
-        file=file_name(options.language_model),
-        weight=options.lm_weight,
-        word_score=options.word_score,
-        beam=options.beam,
-        texts=tuple(options.lm_text),
-    )
-    return AddedLanguageModel(options.language_model, facts)
-
-
-def _read_measurement(path: Path) -> Measurement:
-    try:
-        return Measurement.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ManifestInvalid(f"{path} is no record of evaluate --json: {error}") from error
 
 
 def inspect(options: argparse.Namespace) -> None:

@@ -17,29 +17,24 @@ import torch
 from model_export.checkpoint import ModelSpec
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
-from model_export.export.exporters import export_onnx, export_torchscript
 from model_export.export.language_model import AddedLanguageModel, require_usable
 from model_export.export.model_card import model_card
-from model_export.export.parity import Parity, measure_parity, require_parity
-from service.arrays import FloatArray
+from model_export.export.parity import Parity
+from model_export.export.variants import Recordings, check_variant, golden_arrays, write_variant
 from service.audio import SAMPLE_RATE_HZ
-from service.backends import load_model
+from service.backends import Tuning, load_model
 from service.bundle import (
     GOLDEN_FILE,
     MANIFEST_FILE,
     Manifest,
     Measurement,
     Provenance,
-    Runtime,
     Variant,
     load_bundle,
     sha256_of,
 )
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
-FILES: dict[Runtime, str] = {"onnxruntime": "model.onnx", "torchscript": "model.ts"}
-EXPORTERS = {"onnxruntime": export_onnx, "torchscript": export_torchscript}
-GOLDEN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -70,9 +65,9 @@ def write_bundle(
     model: CtcModel,
     facts: BundleFacts,
     *,
-    runtimes: Sequence[Runtime],
-    clips: Sequence[FloatArray] = (),
-) -> dict[Runtime, Parity]:
+    variants: Sequence[Variant],
+    recordings: Recordings = Recordings(),  # noqa: B008  frozen
+) -> dict[str, Parity]:
     """Write a bundle, or nothing.
 
     Args:
@@ -80,11 +75,11 @@ def write_bundle(
         spec: of the checkpoint.
         model: the checkpoint's model.
         facts: the rest of the manifest.
-        runtimes: a variant for each, the preferred one first.
-        clips: real recordings `[samples]` to check parity on; the first becomes the self-test.
+        variants: what to write, the preferred one first.
+        recordings: real speech to check them on.
 
     Returns:
-        How far each variant is from the eager model.
+        How far each variant's file is from the eager model.
 
     Raises:
         ExportError: `out` exists, or torch cannot export the model.
@@ -98,11 +93,12 @@ def write_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        for runtime in runtimes:
-            EXPORTERS[runtime](model, folder / FILES[runtime])
-        _write_golden(folder / GOLDEN_FILE, model, clips)
-        _write_manifest(folder, spec, model, facts, runtimes)
-        parities = _check(folder, model, runtimes, clips)
+        for variant in variants:
+            write_variant(variant, model, folder, recordings)
+        golden = golden_arrays(model, folder, variants, recordings)
+        np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **golden)
+        _write_manifest(folder, spec, model, facts, variants)
+        parities = _check(folder, model, variants, recordings)
         folder.chmod(0o755)
         folder.rename(out)
     finally:
@@ -110,36 +106,26 @@ def write_bundle(
     return parities
 
 
-def _write_golden(path: Path, model: CtcModel, clips: Sequence[FloatArray]) -> None:
-    waveform = clips[0] if clips else _noise()
-    with torch.inference_mode():
-        logits, _ = model(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))
-    np.savez_compressed(path, waveform=waveform, logits=logits[0].numpy())
-
-
-def _noise() -> FloatArray:
-    noise = np.random.default_rng(0).standard_normal(int(GOLDEN_S * SAMPLE_RATE_HZ)) * 0.1
-    return noise.astype(np.float32)
-
-
 def _check(
-    folder: Path, model: CtcModel, runtimes: Sequence[Runtime], clips: Sequence[FloatArray]
-) -> dict[Runtime, Parity]:
+    folder: Path, model: CtcModel, variants: Sequence[Variant], recordings: Recordings
+) -> dict[str, Parity]:
     """Load each variant as the service would, and hold it against the eager model."""
     bundle = load_bundle(folder)
     parities = {}
-    for runtime in runtimes:
-        loaded = load_model(bundle, device="cpu", sessions=1, runtime=runtime)
-        parities[runtime] = measure_parity(model, loaded.model, clips)
-        require_parity(FILES[runtime], parities[runtime])
+    for variant in variants:
+        tuning = Tuning(precision=variant.precision)
+        loaded = load_model(
+            bundle, device="cpu", sessions=1, runtime=variant.runtime, tuning=tuning
+        )
+        parities[variant.file] = check_variant(variant, model, loaded.model, recordings)
     return parities
 
 
 def _write_manifest(
-    folder: Path, spec: ModelSpec, model: CtcModel, facts: BundleFacts, runtimes: Sequence[Runtime]
+    folder: Path, spec: ModelSpec, model: CtcModel, facts: BundleFacts, variants: Sequence[Variant]
 ) -> None:
     front_end = model.front_end
-    names = [GOLDEN_FILE, *(FILES[runtime] for runtime in runtimes)]
+    names = [GOLDEN_FILE, *(variant.file for variant in variants)]
     language_model = facts.language_model
     if language_model:
         shutil.copyfile(language_model.source, folder / language_model.facts.file)
@@ -157,11 +143,7 @@ def _write_manifest(
         input_convention=front_end.convention,
         layers=tuple(model.mixing),
         language_model=language_model.facts if language_model else None,
-        variants=tuple(
-            # Parity at batch 1 and in batches is required below, hence True.
-            Variant(file=FILES[runtime], runtime=runtime, precision="float32", batch_invariant=True)
-            for runtime in runtimes
-        ),
+        variants=tuple(variants),
         files={name: sha256_of(folder / name) for name in names},
         provenance=facts.provenance,
         measurements=facts.measurements,

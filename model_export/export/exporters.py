@@ -31,7 +31,16 @@ SMALLEST_COMPACTED = 1024  # elements; below this a Cast costs more than it save
 
 
 def export_onnx(model: CtcModel, path: Path) -> None:
-    """Write an ONNX graph in float32, its weights stored as float16 where that loses nothing.
+    """Write an ONNX graph in float32.
+
+    Raises:
+        ExportError: torch cannot export this model.
+    """
+    save_graph(onnx_graph(model), path)
+
+
+def onnx_graph(model: CtcModel) -> onnx.ModelProto:
+    """A float32 graph, its nodes still knowing which module they come from.
 
     Raises:
         ExportError: torch cannot export this model.
@@ -53,6 +62,11 @@ def export_onnx(model: CtcModel, path: Path) -> None:
         )
     fill_loops(graph, bodies)
     graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "frames"
+    return graph
+
+
+def save_graph(graph: onnx.ModelProto, path: Path) -> None:
+    """Write a graph, its weights stored as float16 where that loses nothing."""
     forget_origin(graph)
     compact_weights(graph)
     onnx.checker.check_model(graph)

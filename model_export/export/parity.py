@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ TOLERANCE = 1e-4
 # Rounding grows with what is rounded. A trained Whisper base gives logits up to 20; its float32
 # arithmetic is up to 2e-4 off float64, eager and exported alike, and batch 3.5e-4 off alone.
 RELATIVE_TOLERANCE = 5e-5
+# Int8 rounds by more, and a value between two steps may fall to either with the batch's shape.
+INT8_BATCH_TOLERANCE = 0.1
+INT8_FLIPPED_SHARE = 0.05
 TRIALS = 12
 LARGEST_BATCH = 5
 LONGEST_TRIAL_S = 20.0
@@ -30,12 +34,19 @@ class Parity:
         batch_difference: largest difference between a row in a batch and the same row alone.
         flipped_frames: frames whose best label differs from the eager one.
         largest_logit: largest magnitude among the eager logits.
+        frames: how many were compared.
     """
 
     logit_difference: float
     batch_difference: float
     flipped_frames: int
     largest_logit: float
+    frames: int
+
+    @property
+    def flipped_share(self) -> float:
+        """Flipped frames of all frames."""
+        return self.flipped_frames / max(self.frames, 1)
 
     @property
     def limit(self) -> float:
@@ -44,7 +55,12 @@ class Parity:
 
 
 def measure_parity(
-    model: CtcModel, exported: AcousticModel, clips: Sequence[FloatArray] = (), *, seed: int = 0
+    model: CtcModel,
+    exported: AcousticModel,
+    clips: Sequence[FloatArray] = (),
+    *,
+    trials: int | None = None,
+    seed: int = 0,
 ) -> Parity:
     """Compare on random batches of noise, and on real clips where there are any.
 
@@ -52,10 +68,12 @@ def measure_parity(
         model: the eager reference.
         exported: the variant.
         clips: real recordings, each `[samples]`.
+        trials: batches of noise; None means enough.
         seed: of lengths, sizes and noise.
     """
-    differences, batch_differences, magnitudes, flips = [0.0], [0.0], [0.0], 0
-    for waveforms, lengths in _batches(model, clips, seed):
+    differences, batch_differences, magnitudes, flips, frame_count = [0.0], [0.0], [0.0], 0, 0
+    noise = _noise(model, TRIALS if trials is None else trials, seed)
+    for waveforms, lengths in chain(noise, _batches(clips)):
         expected, expected_lengths = _eager(model, waveforms, lengths)
         found, found_lengths = exported.infer(waveforms, lengths)
         if found.shape != expected.shape or not np.array_equal(found_lengths, expected_lengths):
@@ -72,7 +90,10 @@ def measure_parity(
             batch_differences.append(_largest(ours - alone[0]))
             magnitudes.append(_largest(eager))
             flips += _flips(ours, eager)
-    return Parity(_largest(differences), _largest(batch_differences), flips, _largest(magnitudes))
+            frame_count += int(frames)
+    return Parity(
+        _largest(differences), _largest(batch_differences), flips, _largest(magnitudes), frame_count
+    )
 
 
 def require_parity(name: str, parity: Parity) -> None:
@@ -89,21 +110,40 @@ def require_parity(name: str, parity: Parity) -> None:
             raise ParityFailed(f"{name} is {found:.2g} off {what}; the limit is {parity.limit:.2g}")
 
 
-def _batches(
-    model: CtcModel, clips: Sequence[FloatArray], seed: int
-) -> Iterator[tuple[FloatArray, IntArray]]:
+def require_same_labels(name: str, parity: Parity) -> None:
+    """Refuse an int8 variant that gives other labels, or whose logits depend on batch mates.
+
+    Raises:
+        ParityFailed: more labels differ than the limit, or a batch's logits from those alone.
+    """
+    if not parity.flipped_share <= INT8_FLIPPED_SHARE:
+        raise ParityFailed(
+            f"{name} gives {100 * parity.flipped_share:.1f} % of frames another label than "
+            f"float32; the limit is {100 * INT8_FLIPPED_SHARE:g} %"
+        )
+    if not parity.batch_difference <= INT8_BATCH_TOLERANCE:
+        raise ParityFailed(
+            f"{name} is {parity.batch_difference:.2g} off its own logits at batch 1; "
+            f"the limit is {INT8_BATCH_TOLERANCE:g}"
+        )
+
+
+def _batches(clips: Sequence[FloatArray]) -> Iterator[tuple[FloatArray, IntArray]]:
+    for start in range(0, len(clips), LARGEST_BATCH):
+        yield _padded(clips[start : start + LARGEST_BATCH])
+
+
+def _noise(model: CtcModel, trials: int, seed: int) -> Iterator[tuple[FloatArray, IntArray]]:
     rng = np.random.default_rng(seed)
     shortest = model.front_end.receptive_field_samples
     longest = int(
         min(model.front_end.longest_pass_s or LONGEST_TRIAL_S, LONGEST_TRIAL_S) * SAMPLE_RATE_HZ
     )
-    for _ in range(TRIALS):
+    for _ in range(trials):
         # Lengths spread over orders of magnitude: short ones are where edges show.
         exponents = rng.uniform(np.log(shortest), np.log(longest), rng.integers(1, LARGEST_BATCH))
         rows = [rng.standard_normal(int(size)) * 0.1 for size in np.exp(exponents)]
         yield _padded([row.astype(np.float32) for row in rows])
-    if clips:
-        yield _padded(clips)
 
 
 def _padded(rows: Sequence[FloatArray]) -> tuple[FloatArray, IntArray]:

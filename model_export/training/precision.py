@@ -18,7 +18,7 @@ def choose_precision(wanted: str) -> Precision:
     """Settle `auto`: what this machine computes fast and safely.
 
     That is bfloat16 on a GPU or CPU that multiplies its matrices in hardware (of CPUs, those with
-    AMX), float16 with loss scaling on other GPUs, and float32 elsewhere: most CPUs lose by bfloat16.
+    AMX), float16 with loss scaling on other GPUs, and float32 elsewhere: most CPUs lose by less.
 
     Raises:
         TrainingRefused: float16 was asked for without a CUDA device.

@@ -24,8 +24,9 @@ __all__ = [
 
 # Largest difference from the golden logits, which float32 arithmetic of the training framework
 # made. Float32 differs between machines by the order of sums alone. Half precision is held to 5e-2
-# at export; another card rounds otherwise, and bfloat16 has three bits less. Int8 rounds weights
-# once more. Each limit is far below what a wrong or damaged graph is off by: whole units.
+# at export; another card rounds otherwise, and bfloat16 has three bits less. Int8 has golden logits
+# of its own, which move by tenths where a value falls to another step. Each limit is far below what
+# a wrong or damaged graph is off by: whole units.
 GOLDEN_TOLERANCE: dict[Precision, float] = {
     "float32": 1e-3,
     "float16": 1e-1,
@@ -96,7 +97,8 @@ def load_model(
         shortest_samples=bundle.manifest.receptive_field_samples,
     )
     model = _open(bundle, variant, chosen, parallelism, tuning)
-    _self_test(model, bundle.golden(), variant, _tolerance(variant, tuning.precision))
+    golden = bundle.golden(variant.precision)
+    _self_test(model, golden, variant, _tolerance(variant, tuning.precision))
     _warm_up(model, bundle, variant, chosen, tuning)
     growth_bytes = max(0, memory.resident_bytes() - before_bytes)
     return LoadedModel(

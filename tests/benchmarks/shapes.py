@@ -119,6 +119,7 @@ def _write_bundle(base: Path, out: Path) -> None:
     from model_export.checkpoint import ModelSpec, build_from_spec
     from model_export.encoders.families import layer_count_of
     from model_export.export.bundle import BundleFacts, write_bundle
+    from model_export.export.variants import FLOAT32
     from service.bundle import Provenance, TextNormalisation, Vocabulary
 
     spec = ModelSpec(
@@ -139,7 +140,7 @@ def _write_bundle(base: Path, out: Path) -> None:
     facts = BundleFacts(out.parent.name, "Random weights, for benchmarks.", provenance)
     torch.manual_seed(0)
     model = build_from_spec(spec).eval()
-    write_bundle(out, spec, model, facts, runtimes=("onnxruntime",))
+    write_bundle(out, spec, model, facts, variants=(FLOAT32,))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.export import parity
 from model_export.export.bundle import BundleFacts, write_bundle
+from model_export.export.variants import FLOAT32, TORCHSCRIPT, Recordings
 from model_export.training.objective import ctc_losses
 from model_export.transcripts.normalisation import make_vocabulary
 from service.backends import load_model
@@ -141,16 +142,19 @@ def test_a_bundle_is_written_and_served(
     )
     facts = BundleFacts(name="tiny", summary="A test.", provenance=provenance)
     # Parity at lengths and batch sizes that no trace saw is what it is written under.
-    runtimes = ("onnxruntime", "torchscript")
-    write_bundle(tmp_path / "bundle", spec, trained, facts, runtimes=runtimes, clips=CLIPS)
+    variants = (FLOAT32, TORCHSCRIPT)
+    recordings = Recordings(parity=CLIPS)
+    write_bundle(
+        tmp_path / "bundle", spec, trained, facts, variants=variants, recordings=recordings
+    )
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.manifest.receptive_field_samples == 560
     assert "filter banks" in bundle.manifest.input_convention
     waveforms, lengths = batch_of_all()
     with torch.inference_mode():
         expected, expected_lengths = trained(waveforms, lengths)
-    for runtime in runtimes:
-        served = load_model(bundle, device="cpu", sessions=1, runtime=runtime).model
+    for variant in variants:
+        served = load_model(bundle, device="cpu", sessions=1, runtime=variant.runtime).model
         logits, frame_lengths = served.infer(waveforms.numpy(), lengths.numpy())
         np.testing.assert_array_equal(frame_lengths, expected_lengths)
         for found, wanted, frames in zip(logits, expected, frame_lengths, strict=True):

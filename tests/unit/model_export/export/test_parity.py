@@ -51,7 +51,7 @@ def test_dependence_on_batch_mates_is_refused(model: CtcModel) -> None:
     parity = measure_parity(model, uneven)
     assert parity.batch_difference == pytest.approx(0.01, abs=1e-4)
     with pytest.raises(ParityFailed, match="batch 1"):
-        require_parity("uneven", Parity(0.0, parity.batch_difference, 0, 1.0))
+        require_parity("uneven", Parity(0.0, parity.batch_difference, 0, 1.0, 1))
 
 
 def test_flips_are_counted(model: CtcModel) -> None:
@@ -72,14 +72,14 @@ def test_nan_is_refused(model: CtcModel) -> None:
 
 def test_nan_is_beyond_every_tolerance() -> None:
     with pytest.raises(ParityFailed, match="nan off eager"):
-        require_parity("broken", Parity(float("nan"), 0.0, 0, 1.0))
+        require_parity("broken", Parity(float("nan"), 0.0, 0, 1.0, 1))
 
 
 @pytest.mark.parametrize(("largest_logit", "limit"), [(0.0, 1e-4), (2.0, 1e-4), (20.0, 1e-3)])
 def test_the_limit_grows_with_the_logits(largest_logit: float, limit: float) -> None:
-    require_parity("close", Parity(0.99 * limit, 0.99 * limit, 0, largest_logit))
+    require_parity("close", Parity(0.99 * limit, 0.99 * limit, 0, largest_logit, 1))
     with pytest.raises(ParityFailed, match=f"the limit is {limit:.2g}"):
-        require_parity("far", Parity(1.01 * limit, 0.0, 0, largest_logit))
+        require_parity("far", Parity(1.01 * limit, 0.0, 0, largest_logit, 1))
 
 
 def test_a_large_variant_does_not_raise_its_own_limit(model: CtcModel) -> None:
