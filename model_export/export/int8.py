@@ -10,8 +10,10 @@ without VNNI add pairs of products in 16 bits. Front end, norms, attention weigh
 layers whose input has rare peaks stay float32.
 """
 
+import contextlib
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,22 +67,7 @@ def quantise(graph: onnx.ModelProto, recordings: Sequence[FloatArray]) -> onnx.M
     ranges = measure_ranges(graph, layers, recordings)
     layers = [node for node in layers if ranges[node.input[0]].relative_peak <= HIGHEST_PEAK]
     smooth(graph, layers, ranges)
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
-        onnx.save(graph, source)
-        quantize_static(
-            source,
-            out,
-            _Recordings(recordings),
-            quant_format=QuantFormat.QDQ,
-            nodes_to_quantize=[node.name for node in layers],
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            extra_options=OPTIONS,
-        )
-        return onnx.load(out)
+    return _rounded(graph, layers, recordings) if layers else graph
 
 
 def store_in_8_bits(graph: onnx.ModelProto) -> None:
@@ -114,6 +101,38 @@ def linear_layers(graph: onnx.ModelProto) -> list[NodeProto]:
         for node in graph.graph.node
         if node.op_type == "MatMul" and node.input[1] in weights and _is_in_layer(node)
     ]
+
+
+def _rounded(
+    graph: onnx.ModelProto, layers: Sequence[NodeProto], recordings: Sequence[FloatArray]
+) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        source, out = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        onnx.save(graph, source)
+        quantize_static(
+            source,
+            out,
+            _Recordings(recordings),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul"],
+            nodes_to_quantize=[node.name for node in layers],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=OPTIONS,
+        )
+        return onnx.load(out)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence advice about fusions for CPUs, which the runtime makes at load."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _is_in_layer(node: NodeProto) -> bool:

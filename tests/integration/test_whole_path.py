@@ -16,7 +16,7 @@ from audio_files import wav
 from server_process import serving
 
 from model_export import cli
-from model_export.export import bundle
+from model_export.export import variants
 from model_export.export.exporters import export_torchscript
 
 EXPORT, SERVE = (Path(sysconfig.get_path("scripts")) / name for name in ("wsm-export", "wsm-serve"))
@@ -144,6 +144,26 @@ def test_inspect_tells_what_the_bundle_is(exported, capsys):
     assert re.search(r"model\.onnx: onnxruntime, float32.*\n.*model\.ts: torchscript", printed)
 
 
+def test_int8_says_almost_what_the_checkpoint_says(folder, manifest, checkpoint, hypotheses):
+    out = folder / "int8"
+    command = [EXPORT, "export", checkpoint, "--out", out, "--precision", "int8"]
+    printed = run(*command, "--ranges", manifest)
+    assert re.search(r"model\.int8\.onnx: .* of \d+ labels differ", printed)
+    found = hypotheses_of(out, manifest, folder / "int8.jsonl")
+    assert sum(found[name] == text for name, text in hypotheses.items()) >= 10
+    served = run(SERVE, "transcribe", "--bundle", out, folder / "0.wav", STT_PRECISION="int8")
+    assert found["0.wav"] in served
+
+
+def test_int8_needs_speech_for_its_ranges(checkpoint, tmp_path, capsys):
+    command = ["export", str(checkpoint), "--out", str(tmp_path / "out"), "--precision", "int8"]
+    assert cli.main(command) == 2
+    assert "--ranges" in the_line(capsys.readouterr().err)
+    assert cli.main([*command, "--runtime", "torchscript"]) == 2
+    assert "no variant is int8 for torchscript" in the_line(capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torchscript"])
 def test_each_runtime_says_what_the_checkpoint_says(folder, exported, hypotheses, runtime):
     files = [folder / name for name in hypotheses]
@@ -171,7 +191,7 @@ def test_a_bundle_that_leaves_its_tolerance_is_not_written(
             damaged.head.weight[1, 1] += change
         export_torchscript(damaged, path)
 
-    monkeypatch.setitem(bundle.EXPORTERS, "torchscript", export_wrongly)
+    monkeypatch.setattr(variants, "export_torchscript", export_wrongly)
     out = tmp_path / "bundle"
     assert cli.main(["export", str(checkpoint), "--out", str(out), "--runtime", "torchscript"]) == 2
     assert message in the_line(capsys.readouterr().err)

@@ -189,6 +189,16 @@ def test_rounded_weights_may_differ_more(tmp_path: Path) -> None:
     assert load_model(bundle, device="cpu").variant.precision == "int8"
 
 
+def test_int8_is_held_to_its_own_logits_where_there_are_any(tmp_path: Path) -> None:
+    saved(tmp_path, graph())
+    bundle = bundle_of(tmp_path, onnx_variant(precision="int8"), golden=logits_of(WAVEFORM))
+    assert load_model(bundle, device="cpu").variant.precision == "int8"
+    far = {"waveform": WAVEFORM, "logits": logits_of(WAVEFORM)}
+    np.savez(tmp_path / "golden.npz", **far, **{"logits.int8": logits_of(WAVEFORM) + 2})
+    with pytest.raises(InvalidBundle, match="off by 2"):
+        load_model(bundle, device="cpu")
+
+
 def test_an_absent_device_is_said_so(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():

@@ -7,7 +7,12 @@ import torch
 from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.errors import ParityFailed
-from model_export.export.parity import Parity, measure_parity, require_parity
+from model_export.export.parity import (
+    Parity,
+    measure_parity,
+    require_parity,
+    require_same_labels,
+)
 
 LABELS = 5
 
@@ -85,3 +90,18 @@ def test_the_limit_grows_with_the_logits(largest_logit: float, limit: float) -> 
 def test_a_large_variant_does_not_raise_its_own_limit(model: CtcModel) -> None:
     huge = measure_parity(model, Tampered(model, lambda logits, _: 1000 * logits))
     assert huge.largest_logit == measure_parity(model, Tampered(model)).largest_logit > 0
+
+
+def test_frames_of_clips_are_counted(model: CtcModel, noise_and_tones) -> None:
+    clips = [noise_and_tones(5000) for _ in range(7)]
+    parity = measure_parity(model, Tampered(model, lambda logits, _: -logits), clips, trials=0)
+    assert parity.frames % 7 == 0
+    assert parity.flipped_share == pytest.approx(1.0, abs=0.2)
+
+
+def test_int8_may_flip_few_labels_and_hardly_depend_on_batch_mates() -> None:
+    require_same_labels("good", Parity(5.0, 0.09, 5, 20.0, 100))
+    with pytest.raises(ParityFailed, match=r"coarse gives 6\.0 % .* the limit is 5 %"):
+        require_same_labels("coarse", Parity(5.0, 0.0, 6, 20.0, 100))
+    with pytest.raises(ParityFailed, match=r"uneven is 0\.11 off .* the limit is 0\.1"):
+        require_same_labels("uneven", Parity(5.0, 0.11, 0, 20.0, 100))
