@@ -180,7 +180,7 @@ def test_a_server_says_what_the_checkpoint_says(folder, exported, hypotheses):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(6e-4, "off eager logits; the limit is 0.000"), (1e-2, "self-test")]
+    ("change", "message"), [(3e-4, "off eager logits; the limit is 0.000"), (1e-2, "self-test")]
 )
 def test_a_bundle_that_leaves_its_tolerance_is_not_written(
     checkpoint, tmp_path, monkeypatch, capsys, change, message
