@@ -12,6 +12,9 @@
     BENCH_MEMORY_GB=20       what a process with one model may allocate
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
     BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
+    BENCH_WHISPER_BASE=      folder of its base
+    BENCH_TEST=              MANIFEST[#SPLIT],... whose error rates are compared
+    BENCH_TEST_SHORTEST_S=1  shorter clips are reported apart
     BENCH_BASE=              folder or hub name of an encoder, for what trains one
     BENCH_TRAIN=, BENCH_DEV= its MANIFEST[#SPLIT] to learn from and to choose the best epoch with
     BENCH_TRAIN_MINUTES=60   taken of them; BENCH_DEV_MINUTES=10
@@ -45,7 +48,9 @@ LONG_S = _numbers("BENCH_LONG_S", "600,3600")
 RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
 MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
 CACHE = (ROOT / os.environ.get("BENCH_CACHE", "runs/bench")).resolve()
-WHISPER_TINY = os.environ.get("BENCH_WHISPER_TINY")
+WHISPER_TINY, WHISPER_BASE = (os.environ.get(f"BENCH_WHISPER_{n}") for n in ("TINY", "BASE"))
+TEST = tuple(filter(None, os.environ.get("BENCH_TEST", "").split(",")))
+TEST_SHORTEST_S = float(os.environ.get("BENCH_TEST_SHORTEST_S", "1"))
 BASE, TRAIN, DEV = (os.environ.get(f"BENCH_{name}", "") for name in ("BASE", "TRAIN", "DEV"))
 TRAIN_MINUTES = float(os.environ.get("BENCH_TRAIN_MINUTES", "60"))
 DEV_MINUTES = float(os.environ.get("BENCH_DEV_MINUTES", "10"))

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from tests.benchmarks import options
 
-PACKAGES = ("onnxruntime", "torch", "transformers", "litserve", "mosec", "faster-whisper")
+PACKAGES = (
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "litserve",
+    "mosec",
+    "faster-whisper",
+    "pocketsphinx",
+)
 
 
 def print_table(
