@@ -255,6 +255,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--base", help="where the checkpoint's base lies now")
     add("--name", help="of the bundle (its folder's name)")
     add("--summary", default="", help="a sentence for the model card")
+    add("--notes", type=Path, metavar="FILE", help="Markdown for the model card")
     add("--runtime", default=[], action="append", choices=get_args(Runtime), help="all by default")
     add("--precision", default=[], action="append", choices=("float32", "int8"), help="float32")
     add("--ranges", metavar="DATA", help="speech that sets the ranges of int8, such as the dev set")

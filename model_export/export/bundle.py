@@ -45,6 +45,7 @@ class BundleFacts:
         name: of the bundle.
         summary: a sentence for the model card.
         provenance: where the weights come from.
+        notes: Markdown for the model card.
         measurements: error rates, measured.
         language_model: to go along, if any.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
@@ -54,6 +55,7 @@ class BundleFacts:
     name: str
     summary: str
     provenance: Provenance
+    notes: str = ""
     measurements: tuple[Measurement, ...] = ()
     language_model: AddedLanguageModel | None = None
     longest_pass_s: float | None = None
@@ -149,7 +151,7 @@ def _write_manifest(
         measurements=facts.measurements,
     )
     card = folder / MODEL_CARD_FILE
-    card.write_text(model_card(manifest, facts.summary))
+    card.write_text(model_card(manifest, facts.summary, facts.notes))
     files = {**manifest.files, MODEL_CARD_FILE: sha256_of(card)}
     complete = manifest.model_copy(update={"files": files})
     (folder / MANIFEST_FILE).write_text(complete.model_dump_json(indent=2) + "\n")

@@ -28,6 +28,7 @@ def export(options: argparse.Namespace) -> None:
     facts = BundleFacts(
         name=options.name or options.out.name,
         summary=options.summary,
+        notes=_read_notes(options.notes) if options.notes else "",
         provenance=Provenance(
             base=options.base_name or spec.base,
             base_licence=options.base_licence,
@@ -75,6 +76,13 @@ def _language_model_asked(options: argparse.Namespace) -> AddedLanguageModel | N
         texts=tuple(options.lm_text),
     )
     return AddedLanguageModel(options.language_model, facts)
+
+
+def _read_notes(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path} cannot be read: {error}") from error
 
 
 def _read_measurement(path: Path) -> Measurement:

@@ -24,7 +24,7 @@ Speech recognition for: {languages}. {summary}
 ## Error rates
 
 {measurements}
-
+{notes}
 ## What to know before use
 
 It writes what its labels can spell. Speech unlike its training data is recognised worse. What the
@@ -32,8 +32,14 @@ table does not list was not measured.
 """
 
 
-def model_card(manifest: Manifest, summary: str) -> str:
-    """Markdown of a bundle's model card."""
+def model_card(manifest: Manifest, summary: str, notes: str = "") -> str:
+    """Markdown of a bundle's model card.
+
+    Args:
+        manifest: of the bundle.
+        summary: a sentence on top.
+        notes: Markdown behind the error rates, such as what else was tried.
+    """
     rules = manifest.text_normalisation
     provenance = manifest.provenance
     longest_s = manifest.longest_single_pass_s
@@ -54,6 +60,7 @@ def model_card(manifest: Manifest, summary: str) -> str:
         weights_licence=provenance.weights_licence,
         created_with=provenance.created_with,
         measurements=_table(manifest.measurements),
+        notes=f"\n{notes.strip()}\n" if notes else "",
     )
 
 

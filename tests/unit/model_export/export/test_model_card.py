@@ -11,5 +11,13 @@ def test_the_card_says_what_was_done_to_the_text() -> None:
     assert "case kept; letters, and of the rest nothing; numbers as words of cs." in card
 
 
+def test_notes_stand_behind_the_error_rates() -> None:
+    manifest = read_manifest(PACKAGED_BUNDLE)
+    card = model_card(manifest, "", "## What was tried\n\nThis and that.\n")
+    rates, tried, use = (card.index(f"## {title}") for title in ("Error", "What was", "What to"))
+    assert rates < tried < use
+    assert "\n\n\n" not in card + model_card(manifest, "")
+
+
 def test_the_shipped_bundle_is_described_by_the_defaults() -> None:
     assert read_manifest(PACKAGED_BUNDLE).text_normalisation == TextNormalisation()
