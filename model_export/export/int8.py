@@ -5,9 +5,9 @@
                      (SmoothQuant; Xiao et al., 2023, eq. 3 and 4)
                   -> weights in 7 bits, a scale for each output; inputs in 8, a scale for each layer
 
-Scales are fixed here, so a row's logits do not depend on its batch mates. Seven bits, because CPUs
-without VNNI add pairs of products in 16 bits. Front end, norms, attention weights, the head, and
-layers whose input has rare peaks stay float32.
+Scales are fixed here, so no batch mate can make a row coarser. Seven bits, because CPUs without VNNI
+add pairs of products in 16 bits. Front end, norms, attention weights, the head, and layers whose
+input has rare peaks stay float32.
 """
 
 import contextlib
