@@ -17,6 +17,8 @@ import numpy.typing as npt
 from service.arrays import FloatArray
 from service.bundle import Vocabulary
 
+CERTAIN = 30.0  # logit: no language model makes words of 1e-13
+
 
 @dataclass(frozen=True)
 class Word:
@@ -110,7 +112,7 @@ def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -
     """Logits `[frames, vocab]` that say nothing, for audio in which there is nothing to hear."""
     frames = -(-samples // samples_per_frame)
     logits = np.zeros((frames, len(vocabulary.tokens)), dtype=np.float32)
-    logits[:, vocabulary.blank_id] = 1.0
+    logits[:, vocabulary.blank_id] = CERTAIN
     return logits
 
 

@@ -5,7 +5,7 @@
                      (SmoothQuant; Xiao et al., 2023, eq. 3 and 4)
                   -> weights in 7 bits, a scale for each output; inputs in 8, a scale for each layer
 
-Scales are fixed here, so no batch mate can make a row coarser. Seven bits, because CPUs without VNNI
+Scales are fixed here, so no batch mate makes a row coarser. Seven bits, because CPUs without VNNI
 add pairs of products in 16 bits. Front end, norms, attention weights, the head, and layers whose
 input has rare peaks stay float32.
 """

@@ -8,6 +8,7 @@ import pytest
 import torch
 from language_models import even_arpa
 from recordings import SPEECH
+from tiny_bundle import make_bundle
 
 from model_export import commands
 from model_export.bases import loading as bases
@@ -86,11 +87,13 @@ def test_a_record_says_how_was_decoded(tmp_path: Path, capsys: pytest.CaptureFix
         assert main([*command, *options]) == 0
         return str(json.loads(record.read_text())["decoding"])
 
-    assert decoding_of("--decoding", "greedy") == decoding_of() == "greedy"
+    assert decoding_of("--decoding", "greedy") == "greedy"
+    assert decoding_of() == "beam 100, lm.arpa.gz, weight 2.5, word score 0.5"
     weights = ("--lm-weight", "1.5", "--word-score", "-0.5", "--beam", "20")
     found = decoding_of("--language-model", str(arpa), *weights)
     assert found == "beam 20, words.arpa, weight 1.5, word score -0.5"
     assert "WER 0.0 %" in capsys.readouterr().out
+    command[1] = str(make_bundle(tmp_path / "bundle"))
     assert main([*command, "--decoding", "beam"]) == 2
     assert "there is no language model" in capsys.readouterr().err
 

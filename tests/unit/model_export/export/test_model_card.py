@@ -5,7 +5,8 @@ from service.config import PACKAGED_BUNDLE
 
 def test_the_card_says_what_was_done_to_the_text() -> None:
     manifest = read_manifest(PACKAGED_BUNDLE)
-    assert "lower case; letters, and of the rest '; digits kept." in model_card(manifest, "")
+    card = model_card(manifest, "")
+    assert "lower case; letters, and of the rest '; numbers as words of en." in card
     rules = TextNormalisation(lowercase=False, keep="", digits="spell", language="cs")
     card = model_card(manifest.model_copy(update={"text_normalisation": rules}), "")
     assert "case kept; letters, and of the rest nothing; numbers as words of cs." in card
@@ -17,7 +18,3 @@ def test_notes_stand_behind_the_error_rates() -> None:
     rates, tried, use = (card.index(f"## {title}") for title in ("Error", "What was", "What to"))
     assert rates < tried < use
     assert "\n\n\n" not in card + model_card(manifest, "")
-
-
-def test_the_shipped_bundle_is_described_by_the_defaults() -> None:
-    assert read_manifest(PACKAGED_BUNDLE).text_normalisation == TextNormalisation()

@@ -171,7 +171,7 @@ def run(one, rows):
 
 
 def _measure(code: str) -> list[str]:
-    graph = PACKAGED_BUNDLE / "model.onnx"
+    graph = PACKAGED_BUNDLE / "model.int8.onnx"
     outcome = subprocess.run(
         [sys.executable, "-c", MEASURE + code, str(graph)],
         capture_output=True,
