@@ -5,6 +5,7 @@
 # PIP_ARGS=...  more arguments for pip, for instance another index
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
+# LM=...        n-gram model that its bundle takes along, made by `wsm-export language-model`
 # BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
 # STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
 
@@ -13,13 +14,17 @@ PYTHON ?=
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 
-BASE ?= openai/whisper-tiny.en
+BASE ?= openai/whisper-base
 CORPUS ?= data/synthetic-en/manifest.jsonl
-ENGLISH_OPTIONS = --base $(BASE) --train '$(CORPUS)\#train' --dev '$(CORPUS)\#dev' --language en \
-	--replace last:1 --mixer wsm --window 8 --also-train feed-forward --also-train final-norm \
-	--copies 2 --cache-features runs/cache
+LM ?=
 ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-0880.flac)
-ENGLISH_SUMMARY := A first default: trained on synthetic voices only, it reads clear speech roughly, and spells by ear.
+ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0), 6.1 h' \
+	--data 'flite voices slt and rms (free licence of CMU), 3.6 h'
+ENGLISH_LM = --language-model $(LM) --lm-weight 2.5 --word-score 0.5 --beam 100 \
+	--lm-text 'Jane Austen without Sense and Sensibility (public domain)' \
+	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
+	--lm-text 'addresses of presidents of the United States (public domain)' \
+	--lm-text 'a grammar of numbers, and the texts of the training clips (this project)'
 
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve
@@ -51,20 +56,20 @@ bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 gpu-report: $(DEV_STAMP) ## measure what only a CUDA device can show, as Markdown tables
 	@$(BIN)/python -m tests.benchmarks.gpu_report
 
-english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE and CORPUS
+english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(BASE) on $(CORPUS); stopped runs go on where they were"
-	@$(BIN)/wsm-export finetune $(ENGLISH_OPTIONS) --out runs/english-1 \
-		--init match --match-epochs 1 --epochs 5
-	@echo "==> Once more over all clips, slower"
-	@$(BIN)/wsm-export finetune $(ENGLISH_OPTIONS) --out runs/english-2 \
-		--start runs/english-1 --epochs 1 --learning-rate 2e-4
-	@$(BIN)/wsm-export export runs/english-2 --out runs/english --name english \
-		--runtime onnxruntime --weights float16 --longest-pass 28 \
+	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' --dev '$(CORPUS)#dev' \
+		--language en --digits spell --replace last:1 --mixer wsm --window 8 \
+		--also-train feed-forward --also-train final-norm --copies 2 --cache-features runs/cache \
+		--init match --match-epochs 0.5 --epochs 5 --out runs/english-run
+	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
+		--precision int8 --ranges '$(CORPUS)#dev' --weights float16 --longest-pass 28 \
+		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) \
 		$(addprefix --clip ,$(ENGLISH_CLIPS)) \
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
-		--base-name openai/whisper-tiny.en --base-licence MIT --licence Apache-2.0 \
-		--data 'synthetic English speech, Kokoro-82M voices (Apache-2.0), 6.1 h' \
-		--summary '$(ENGLISH_SUMMARY)'
+		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
+		--notes model_export/corpora/english_notes.md \
+		--summary 'Trained on synthetic voices only.'
 
 check: $(DEV_STAMP) ## lint, formatting, types and the layering of modules
 	@echo "==> ruff check"
