@@ -1,4 +1,4 @@
-"""Waveform augmentation for rooms and telephones, and SpecAugment on hidden frames."""
+"""Augmentation of waveforms by a seed, and SpecAugment on hidden frames."""
 
 import math
 import random
@@ -11,13 +11,16 @@ import soxr
 import torch
 from torch import Tensor
 
+from model_export.training.channels import Rooms, through_any_codec
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ
 
 SPEEDS = (0.9, 1.0, 1.1)
 PAUSED_SHARE = 0.5
 LONGEST_PAUSES_S = 20.0  # before and after together
-AUGMENTATION = "speed-pause-eq-band-noise-gain/3"
+ROOM_SHARE = 0.3
+CODEC_SHARE = 0.4
+AUGMENTATION = "speed-pause-room-eq-band-noise-gain-codec/4"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Timing:
 
 
 class WaveformAugmenter:
-    """Speed, pauses, channel colour, band limits, noise and gain; each utterance by its own seed.
+    """Speed, pauses, rooms, colour, band limits, noise, gain and codecs, by a seed per utterance.
 
     The length of the result depends on the seed alone, so that batches can be made before anything
     is decoded; the sound differs by epoch too.
@@ -51,6 +54,7 @@ class WaveformAugmenter:
 
     def __init__(self, longest_s: float | None = None) -> None:
         self._longest_s = math.inf if longest_s is None else longest_s
+        self._rooms = Rooms()
         self._chain = audiomentations.Compose(
             [
                 audiomentations.SevenBandParametricEQ(-8.0, 8.0, p=0.6),
@@ -79,8 +83,13 @@ class WaveformAugmenter:
         sound_seed = zlib.crc32(f"{seed}/{epoch}".encode())
         random.seed(sound_seed)
         np.random.seed(sound_seed)
+        draw = random.Random(sound_seed)
+        if draw.random() < ROOM_SHARE:
+            waveform = self._rooms(waveform)
         augmented = self._chain(samples=waveform, sample_rate=SAMPLE_RATE_HZ)
         clipped: FloatArray = np.clip(augmented, -1.0, 1.0).astype(np.float32)
+        if draw.random() < CODEC_SHARE:
+            clipped = through_any_codec(clipped, draw)
         return clipped
 
     def timing(self, samples: int, seed: int) -> Timing:

@@ -15,12 +15,11 @@ from model_export.checkpoint import (
     WEIGHTS_FILE,
     ModelSpec,
     build_from_spec,
-    find_base,
+    build_teacher,
     load_trained,
     save_checkpoint,
 )
 from model_export.data import Clip, Corpus
-from model_export.encoders.families import build_model
 from model_export.errors import TrainingRefused, TrainingStopped
 from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
@@ -135,9 +134,11 @@ class FineTuning:
         }
 
     def _match(self, train: Examples, dev: Examples) -> None:
-        teacher = build_model(find_base(self.spec), len(self.spec.vocabulary.tokens))
         objective = MatchingObjective(
-            self.model, teacher, layers=self.spec.layers, cached=self._cache_dir is not None
+            self.model,
+            build_teacher(self.spec),
+            layers=self.spec.layers,
+            cached=self._cache_dir is not None,
         )
         arguments = matching_arguments(self._schedule, self._out / "matching")
         self._train(objective, arguments, _nothing_more, train, dev)
