@@ -18,7 +18,7 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.errors import CheckpointInvalid
 from model_export.mixing.freezing import AlsoTrain, freeze_all_but, trainable_names, trained_tensors
-from model_export.mixing.surgery import replace_attention
+from model_export.mixing.surgery import add_layers, replace_attention
 from service.bundle import Mixer, TextNormalisation, Vocabulary
 
 SPEC_FILE = "checkpoint.json"
@@ -34,7 +34,8 @@ class ModelSpec(BaseModel):
         base_commit: what that was on the hub, where known; it is what a checkpoint loads.
         base_digest: SHA-256 over the base's weights and configuration.
         languages: codes of the languages it was trained on.
-        layers: indices of the layers whose mixing learns.
+        added_layers: copies of the last layer that were put on top of the base's own.
+        layers: indices of the layers whose mixing learns, added ones included.
         mixer: what mixes there.
         window_frames: half window of WSM.
         also_train: what learns beside mixers, their norms and the head.
@@ -48,6 +49,7 @@ class ModelSpec(BaseModel):
     base_commit: str | None = None
     base_digest: str
     languages: tuple[str, ...]
+    added_layers: int = 0
     layers: tuple[int, ...]
     mixer: Mixer
     window_frames: int | None
@@ -73,15 +75,27 @@ def find_base(spec: ModelSpec) -> Path:
 
 
 def build_from_spec(spec: ModelSpec) -> CtcModel:
-    """Base with its mixers replaced and the right parameters frozen; new parts are random.
+    """Base with its mixers replaced and the right parameters frozen; new mixers are random.
+
+    Raises:
+        BaseUnavailable: the base cannot be found.
+        CheckpointInvalid: the base is not the recorded one.
+    """
+    model = build_teacher(spec)
+    replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
+    freeze_all_but(model, trainable_names(model, spec.layers, spec.also_train))
+    return model
+
+
+def build_teacher(spec: ModelSpec) -> CtcModel:
+    """Base with its added layers and all its attention: what new mixers can learn from.
 
     Raises:
         BaseUnavailable: the base cannot be found.
         CheckpointInvalid: the base is not the recorded one.
     """
     model = build_model(find_base(spec), len(spec.vocabulary.tokens))
-    replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
-    freeze_all_but(model, trainable_names(model, spec.layers, spec.also_train))
+    add_layers(model, spec.added_layers)
     return model
 
 

@@ -88,6 +88,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
     add("--revision", help="branch, tag or commit of a hub name (its main branch)")
     add("--start", type=Path, metavar="CHECKPOINT", help="of the same kind, to begin with")
+    add("--add", metavar="N", default=0, type=int, help="copies of the last layer, on top (0)")
     add("--replace", default="last:2", help="last:N, all, or a list such as 2,3 (%(default)s)")
     add("--mixer", default="wsm", choices=get_args(Mixer))
     add(

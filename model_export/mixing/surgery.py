@@ -58,6 +58,23 @@ def select_layers(selection: str, layer_count: int) -> tuple[int, ...]:
     return tuple(chosen)
 
 
+def add_layers(model: CtcModel, count: int) -> None:
+    """Put copies of the last layer on top, so that new mixers need not replace any attention.
+
+    Args:
+        model: changed in place.
+        count: how many copies.
+
+    Raises:
+        ReplacementRefused: `count` is negative.
+    """
+    if count < 0:
+        raise ReplacementRefused(f"{count} layers cannot be added; 0 or more can")
+    for _ in range(count):
+        model.layers.append(copy.deepcopy(model.layers[-1]))
+        model.mixing.append(model.mixing[-1])
+
+
 def replace_attention(
     model: CtcModel, *, layers: tuple[int, ...], mixer: Mixer, window_frames: int | None = None
 ) -> ReplacementReport:

@@ -60,6 +60,21 @@ def test_every_family_comes_back_with_its_logits(
         )
 
 
+def test_added_layers_come_back(spec: ModelSpec, tmp_path: Path) -> None:
+    base_layers = len(build_from_spec(spec).layers)
+    added = tuple(range(base_layers, base_layers + 2))
+    spec = spec.model_copy(update={"added_layers": 2, "layers": added})
+    model = build_from_spec(spec)
+    save_checkpoint(tmp_path, spec, model)
+    found, loaded = load_checkpoint(tmp_path)
+    waveforms, lengths = torch.randn(2, 5000) * 0.1, torch.tensor([5000, 3000])
+    with torch.inference_mode():
+        assert torch.equal(loaded(waveforms, lengths)[0], model.eval()(waveforms, lengths)[0])
+    assert found == spec
+    prefixes = ("head.", *(f"layers.{index}.self_attn" for index in added))
+    assert all(name.startswith(prefixes) for name in trained_tensors(loaded))
+
+
 def test_only_what_learnt_is_saved(saved: tuple[Path, CtcModel]) -> None:
     folder, model = saved
     tensors = load_file(folder / WEIGHTS_FILE)

@@ -10,7 +10,12 @@ from model_export.encoders.families import build_model
 from model_export.encoders.layer_calls import MixerInPlace
 from model_export.errors import ReplacementRefused
 from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
-from model_export.mixing.surgery import count_parameters, replace_attention, select_layers
+from model_export.mixing.surgery import (
+    add_layers,
+    count_parameters,
+    replace_attention,
+    select_layers,
+)
 from service.bundle import LayerMixing
 
 WSM_3 = {"mixer": "wsm", "window_frames": 3}
@@ -60,6 +65,32 @@ def test_every_mixer_runs(model: CtcModel, asked) -> None:
     assert logits.isfinite().all()
     assert model.mixing[last] == LayerMixing(**asked)
     assert all(mixing == LayerMixing(mixer="attention") for mixing in model.mixing[:last])
+
+
+def test_added_layers_leave_the_encoder_as_it_is(model: CtcModel) -> None:
+    own = len(model.layers)
+    waveforms, lengths = torch.randn(2, 5000) * 0.1, torch.tensor([5000, 3000])
+    with torch.inference_mode():
+        below, _ = model.lower(waveforms, lengths, own)
+        add_layers(model, 2)
+        replace_attention(model, layers=(own, own + 1), **WSM_3)
+        again, _ = model.lower(waveforms, lengths, own)
+        logits, frame_lengths = model(waveforms, lengths)
+    assert torch.equal(again, below)
+    assert logits.shape == (2, int(frame_lengths.max()), 5)
+    assert logits.isfinite().all()
+    assert [mixing.mixer for mixing in model.mixing] == ["attention"] * own + ["wsm"] * 2
+    ends = [weights_of_layer(model, index) for index in (own - 1, own, own + 1)]
+    assert not {p.data_ptr() for p in ends[0]} & {p.data_ptr() for p in ends[1] + ends[2]}
+
+
+def weights_of_layer(model: CtcModel, index: int) -> list[Tensor]:
+    return list(model.layers[index].parameters())
+
+
+def test_fewer_than_no_layers_cannot_be_added(model: CtcModel) -> None:
+    with pytest.raises(ReplacementRefused, match="-1 layers"):
+        add_layers(model, -1)
 
 
 def test_report_counts_parameters(model: CtcModel) -> None:
