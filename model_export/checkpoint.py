@@ -34,7 +34,7 @@ class ModelSpec(BaseModel):
         base_commit: what that was on the hub, where known; it is what a checkpoint loads.
         base_digest: SHA-256 over the base's weights and configuration.
         languages: codes of the languages it was trained on.
-        added_layers: copies of the last layer that were put on top of the base's own.
+        added_layers: copies of the last layer that were put on top of the base's own; they learn.
         layers: indices of the layers whose mixing learns, added ones included.
         mixer: what mixes there.
         window_frames: half window of WSM.
@@ -83,7 +83,8 @@ def build_from_spec(spec: ModelSpec) -> CtcModel:
     """
     model = build_teacher(spec)
     replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
-    freeze_all_but(model, trainable_names(model, spec.layers, spec.also_train))
+    learning = trainable_names(model, spec.layers, spec.also_train, spec.added_layers)
+    freeze_all_but(model, learning)
     return model
 
 

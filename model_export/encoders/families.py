@@ -146,10 +146,18 @@ def _wants_normalised(preprocessor: Preprocessor) -> bool:
 
 
 WHISPER_LAYER = LayerKind(
-    call_transformer, "self_attn", "self_attn_layer_norm", ("fc1", "fc2", "final_layer_norm")
+    call_transformer,
+    "self_attn",
+    "self_attn_layer_norm",
+    ("fc1", "fc2", "final_layer_norm"),
+    ("fc2",),
 )
 TRANSFORMER_LAYER = LayerKind(
-    call_transformer, "attention", "layer_norm", ("feed_forward", "final_layer_norm")
+    call_transformer,
+    "attention",
+    "layer_norm",
+    ("feed_forward", "final_layer_norm"),
+    ("feed_forward.output_dense",),
 )
 WAVLM_LAYER = replace(TRANSFORMER_LAYER, call=call_wavlm, attention_outputs=3)
 CONFORMER_LAYER = LayerKind(
@@ -157,6 +165,7 @@ CONFORMER_LAYER = LayerKind(
     "self_attn",
     "self_attn_layer_norm",
     ("ffn1_layer_norm", "ffn1", "ffn2_layer_norm", "ffn2", "final_layer_norm"),
+    ("ffn1.output_dense", "ffn2.output_dense"),
 )
 CAUSAL_CONFORMER_LAYER = replace(CONFORMER_LAYER, call=call_causal_conformer)
 

@@ -30,6 +30,7 @@ class LayerKind:
         attention: self-attention, or what replaced it.
         attention_norm: the LayerNorm before (or after) it.
         feed_forward: the feed-forward parts with their norms; a conformer's convolution is none.
+        feed_forward_ends: the linear maps that these parts end with.
         attention_outputs: values that the layer unpacks from its attention.
     """
 
@@ -37,6 +38,7 @@ class LayerKind:
     attention: str
     attention_norm: str
     feed_forward: tuple[str, ...]
+    feed_forward_ends: tuple[str, ...]
     attention_outputs: int = 2
 
 

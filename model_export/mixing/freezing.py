@@ -13,25 +13,27 @@ AlsoTrain = Literal["feed-forward", "final-norm"]
 ALSO_TRAIN: tuple[AlsoTrain, ...] = get_args(AlsoTrain)
 
 
-def first_trained_layer(model: CtcModel, layers: tuple[int, ...]) -> int:
+def first_trained_layer(model: CtcModel, layers: tuple[int, ...], added: int = 0) -> int:
     """Index below which nothing needs gradients; the layer count if only the head learns."""
-    return min(layers, default=len(model.layers))
+    return min((*layers, len(model.layers) - added))
 
 
 def trainable_names(
-    model: CtcModel, layers: tuple[int, ...], also_train: tuple[AlsoTrain, ...] = ()
+    model: CtcModel, layers: tuple[int, ...], also_train: tuple[AlsoTrain, ...] = (), added: int = 0
 ) -> set[str]:
     """Names of the parameters that learn.
 
-    The mixers of `layers` with their LayerNorm, and the head; `also_train` widens this to the
-    same layers' feed-forward parts with their norms (both of a conformer's, but not its
-    convolution), or to the norm after the last layer.
+    The mixers of `layers` with their LayerNorm, the `added` layers on top, and the head;
+    `also_train` widens this to the feed-forward parts of `layers` with their norms (both of a
+    conformer's, but not its convolution), or to the norm after the last layer.
     """
     kind = model.layer_kind
     parts = [kind.attention, kind.attention_norm]
     if "feed-forward" in also_train:
         parts += kind.feed_forward
     prefixes = [f"layers.{index}.{part}." for index in layers for part in parts] + ["head."]
+    own_layers = len(model.layers) - added
+    prefixes += [f"layers.{index}." for index in range(own_layers, len(model.layers))]
     if "final-norm" in also_train:
         prefixes.append("final_norm.")
     return {name for name, _ in model.named_parameters() if name.startswith(tuple(prefixes))}

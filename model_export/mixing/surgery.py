@@ -61,6 +61,8 @@ def select_layers(selection: str, layer_count: int) -> tuple[int, ...]:
 def add_layers(model: CtcModel, count: int) -> None:
     """Put copies of the last layer on top, so that new mixers need not replace any attention.
 
+    Their feed-forward parts begin by giving zero: what the last layer knows is not done twice.
+
     Args:
         model: changed in place.
         count: how many copies.
@@ -71,7 +73,11 @@ def add_layers(model: CtcModel, count: int) -> None:
     if count < 0:
         raise ReplacementRefused(f"{count} layers cannot be added; 0 or more can")
     for _ in range(count):
-        model.layers.append(copy.deepcopy(model.layers[-1]))
+        layer = copy.deepcopy(model.layers[-1])
+        for name in model.layer_kind.feed_forward_ends:
+            for parameter in layer.get_submodule(name).parameters():
+                nn.init.zeros_(parameter)
+        model.layers.append(layer)
         model.mixing.append(model.mixing[-1])
 
 

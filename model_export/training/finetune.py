@@ -73,7 +73,7 @@ class FineTuning:
         self.model = build_from_spec(spec)
         if start is not None:
             load_trained(start, self.model)
-        self._first_layer = first_trained_layer(self.model, spec.layers)
+        self._first_layer = first_trained_layer(self.model, spec.layers, spec.added_layers)
 
     def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
         """Fine-tune, or go on where an earlier run with the same `out` was stopped.

@@ -7,7 +7,7 @@ from checkpoints import MakeBase
 from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.mixing.freezing import first_trained_layer, freeze_all_but, trainable_names
-from model_export.mixing.surgery import count_parameters, replace_attention
+from model_export.mixing.surgery import add_layers, count_parameters, replace_attention
 
 BLOCK = {
     f"mixer.{part}.{kind}"
@@ -122,6 +122,18 @@ def test_nothing_below_the_first_trained_layer_needs_gradients(model: CtcModel) 
     hidden, _ = model.lower(torch.randn(1, 4000), torch.tensor([4000]), first)
     assert first == 1
     assert not hidden.requires_grad
+
+
+def test_added_layers_learn_whole(model: CtcModel) -> None:
+    add_layers(model, 1)
+    added = len(model.layers) - 1
+    names = trainable_names(model, (added,), added=1)
+    assert names - HEAD == {
+        f"layers.{added}.{n}" for n, _ in model.layers[added].named_parameters()
+    }
+    assert first_trained_layer(model, (added,), 1) == added
+    assert first_trained_layer(model, (), 1) == added
+    assert first_trained_layer(model, (0,), 1) == 0
 
 
 def test_the_head_alone_can_learn(model: CtcModel) -> None:
