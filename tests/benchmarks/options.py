@@ -13,6 +13,13 @@
     BENCH_CACHE=runs/bench   where clips, models and logs are kept
     BENCH_WHISPER_TINY=      folder of faster-whisper's tiny.en
     BENCH_WHISPER_BASE=      folder of its base
+    BENCH_BUNDLE=            folder of the bundle whose words are judged; the shipped one if empty
+    BENCH_SPEECH=            MANIFEST[#SPLIT],... of clean clips with which its times, confidences,
+                             long recordings and quiet speech are judged; the synthetic clips of the
+                             tests if empty. BENCH_SPEECH_CLIPS=300 taken of each, evenly
+    BENCH_VOICES=awb,kal16   of flite's, which speak their sentences at known times
+    BENCH_JOINED_S=3600      length of the long recordings that they are joined to
+    BENCH_MUSIC=             folders of instrumental music,... in which no word may be heard
     BENCH_TEST=              MANIFEST[#SPLIT],... whose error rates are compared
     BENCH_TEST_SHORTEST_S=1  shorter clips are reported apart
     BENCH_BASE=              folder or hub name of an encoder, for what trains one
@@ -37,6 +44,10 @@ def _numbers(name: str, default: str) -> tuple[int, ...]:
     return tuple(int(part) for part in os.environ.get(name, default).split(","))
 
 
+def _names(name: str, default: str = "") -> tuple[str, ...]:
+    return tuple(filter(None, os.environ.get(name, default).split(",")))
+
+
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "11"))
 BUDGET = float(os.environ.get("BENCH_BUDGET", "1"))
 HOURS = float(os.environ.get("BENCH_HOURS", "4"))
@@ -49,7 +60,13 @@ RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))
 MEMORY_BYTES = int(float(os.environ.get("BENCH_MEMORY_GB", "20")) * 1e9)
 CACHE = (ROOT / os.environ.get("BENCH_CACHE", "runs/bench")).resolve()
 WHISPER_TINY, WHISPER_BASE = (os.environ.get(f"BENCH_WHISPER_{n}") for n in ("TINY", "BASE"))
-TEST = tuple(filter(None, os.environ.get("BENCH_TEST", "").split(",")))
+BUNDLE = Path(os.environ.get("BENCH_BUNDLE") or ROOT / "service" / "bundles" / "english")
+SPEECH = _names("BENCH_SPEECH")
+SPEECH_CLIPS = int(os.environ.get("BENCH_SPEECH_CLIPS", "300"))
+VOICES = _names("BENCH_VOICES", "awb,kal16")
+JOINED_S = float(os.environ.get("BENCH_JOINED_S", "3600"))
+MUSIC = tuple(map(Path, _names("BENCH_MUSIC")))
+TEST = _names("BENCH_TEST")
 TEST_SHORTEST_S = float(os.environ.get("BENCH_TEST_SHORTEST_S", "1"))
 BASE, TRAIN, DEV = (os.environ.get(f"BENCH_{name}", "") for name in ("BASE", "TRAIN", "DEV"))
 TRAIN_MINUTES = float(os.environ.get("BENCH_TRAIN_MINUTES", "60"))

@@ -25,7 +25,6 @@ from service.options import Decoding
 from tests.benchmarks import options
 from tests.benchmarks.tables import print_table
 
-BUNDLE = options.ROOT / "service" / "bundles" / "english"
 AS_WRITTEN = TextNormalisation(lowercase=False, keep="'-.,?!:;\"")
 RESAMPLES = 2000
 TIMED_S = (2.0, 10.0)
@@ -56,8 +55,8 @@ def normaliser() -> EnglishTextNormalizer:
 
 
 def ours(decoding: Decoding) -> Transcribe:
-    """The shipped bundle, as `wsm-export evaluate` reads it."""
-    return open_recogniser(BUNDLE, DecodingChoice(decoding=decoding)).transcribe
+    """The bundle, as `wsm-export evaluate` reads it."""
+    return open_recogniser(options.BUNDLE, DecodingChoice(decoding=decoding)).transcribe
 
 
 def whisper(folder: str) -> Transcribe:
@@ -91,7 +90,7 @@ def pocketsphinx() -> Transcribe:
 def recognisers() -> dict[str, Callable[[], Transcribe]]:
     """All that can be compared here, ours first."""
     found: dict[str, Callable[[], Transcribe]] = {"ours, greedy": lambda: ours("greedy")}
-    if load_bundle(BUNDLE).manifest.language_model:
+    if load_bundle(options.BUNDLE).manifest.language_model:
         found = {"ours, beam": lambda: ours("beam")} | found
     for name, folder in (("tiny.en", options.WHISPER_TINY), ("base", options.WHISPER_BASE)):
         if folder:
