@@ -2,11 +2,11 @@
 
 A path says one label a frame. Repeats collapse into one run, blanks vanish, and word delimiters
 cut what remains into words. A word lasts from the first to the last frame of its runs; its
-confidence is the geometric mean of the acoustic posteriors of the frames that say it. Greedy
-decoding takes each frame's best label; `service.beam_search` finds another path.
+confidence is the acoustic model's probability that just these labels are said there, per label.
+Greedy decoding takes each frame's best label; `service.beam_search` finds another path.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import NamedTuple, Self
@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from service.arrays import FloatArray
 from service.bundle import Vocabulary
+from service.confidence import Stretch, log_probabilities
 
+MARGIN_S = 0.3  # longest pause beside a word in which more of it could be
+LONGEST_STRETCH = 32  # labels; where words have no delimiters, they are long
 CERTAIN = 30.0  # logit: no language model makes words of 1e-13
 
 
@@ -28,7 +31,8 @@ class Word:
         word: its characters.
         start_s: start of its first frame, in seconds from the beginning of the audio.
         end_s: end of its last frame; after `start_s`, not after the audio's end.
-        confidence: in [0, 1].
+        confidence: in [0, 1]; the acoustic model's probability of these labels alone, from half-way
+            to the word before to half-way to the next, as the geometric mean over the labels.
     """
 
     word: str
@@ -56,7 +60,8 @@ class TokenPath(NamedTuple):
 
     Attributes:
         labels: `[frames]`, an id of the vocabulary each.
-        log_posteriors: `[frames]`, natural logarithm of the acoustic model's posterior of each.
+        log_posteriors: `[frames, vocab]`, natural logarithms of the acoustic model's posteriors; of
+            more frames, if the path ends early.
         first_frame: how many frames of the audio come before.
     """
 
@@ -68,7 +73,7 @@ class TokenPath(NamedTuple):
 class _Run(NamedTuple):
     """Neighbouring frames `[start, end)` of a path with one label."""
 
-    token: str
+    label: int
     start: int
     end: int
 
@@ -85,7 +90,7 @@ def greedy_decode(
         duration_s: length of the audio; frames that start later are left out.
     """
     logits = frames_within(logits, frame_s=frame_s, duration_s=duration_s)
-    path = TokenPath(logits.argmax(axis=1), _best_log_posteriors(logits))
+    path = TokenPath(logits.argmax(axis=1), log_softmax(logits))
     return Transcript.of(read_path(path, vocabulary, frame_s=frame_s, duration_s=duration_s))
 
 
@@ -98,13 +103,16 @@ def read_path(
     path: TokenPath, vocabulary: Vocabulary, *, frame_s: float, duration_s: float
 ) -> Iterator[Word]:
     """The words that a path says; see `greedy_decode`."""
-    for runs in _words(_runs(path.labels, vocabulary), vocabulary.word_delimiter):
-        frames = np.concatenate([np.arange(run.start, run.end) for run in runs])
+    words = list(_words(_runs(path.labels, vocabulary), vocabulary))
+    margin_frames = round(MARGIN_S / frame_s)
+    for runs, confidence in zip(
+        words, _confidences(path, words, vocabulary, margin_frames), strict=True
+    ):
         yield Word(
-            word="".join(run.token for run in runs),
+            word="".join(vocabulary.tokens[run.label] for run in runs),
             start_s=(path.first_frame + runs[0].start) * frame_s,
             end_s=min((path.first_frame + runs[-1].end) * frame_s, duration_s),
-            confidence=float(np.exp(path.log_posteriors[frames].mean())),
+            confidence=confidence,
         )
 
 
@@ -116,10 +124,10 @@ def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -
     return logits
 
 
-def _best_log_posteriors(logits: FloatArray) -> FloatArray:
-    """Log-softmax `[frames]` of each frame's best label."""
-    best: FloatArray = logits.max(axis=1, keepdims=True)
-    log_posteriors: FloatArray = -np.log(np.exp(logits - best).sum(axis=1))
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Natural logarithms of the posteriors `[frames, vocab]` that logits stand for."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_posteriors: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return log_posteriors
 
 
@@ -127,11 +135,50 @@ def _runs(labels: npt.NDArray[np.intp], vocabulary: Vocabulary) -> Iterator[_Run
     """Collapse repeats and drop blanks."""
     edges = np.flatnonzero(np.diff(labels, prepend=-1, append=-1)).tolist()
     for start, end in pairwise(edges):
-        if labels[start] != vocabulary.blank_id:
-            yield _Run(vocabulary.tokens[labels[start]], start, end)
+        if (label := int(labels[start])) != vocabulary.blank_id:
+            yield _Run(label, start, end)
 
 
-def _words(runs: Iterator[_Run], delimiter: str) -> Iterator[list[_Run]]:
-    for is_delimiter, members in groupby(runs, key=lambda run: run.token == delimiter):
+def _words(runs: Iterator[_Run], vocabulary: Vocabulary) -> Iterator[list[_Run]]:
+    delimiter = vocabulary.tokens.index(vocabulary.word_delimiter)
+    for is_delimiter, members in groupby(runs, key=lambda run: run.label == delimiter):
         if not is_delimiter:
             yield list(members)
+
+
+def _confidences(
+    path: TokenPath, words: Sequence[Sequence[_Run]], vocabulary: Vocabulary, margin_frames: int
+) -> Iterator[float]:
+    """Of each word; a long one's parts are independent."""
+    parts = [
+        (place, word[first : first + LONGEST_STRETCH])
+        for place, word in enumerate(words)
+        for first in range(0, len(word), LONGEST_STRETCH)
+    ]
+    sums = np.zeros(len(words))
+    logs = log_probabilities(
+        path.log_posteriors,
+        _stretches([part for _, part in parts], len(path.log_posteriors), margin_frames),
+        blank_id=vocabulary.blank_id,
+        delimiter_id=vocabulary.tokens.index(vocabulary.word_delimiter),
+    )
+    np.add.at(sums, [place for place, _ in parts], logs)
+    for word, log in zip(words, sums, strict=True):
+        yield float(np.exp(log / len(word)))
+
+
+def _stretches(parts: Sequence[Sequence[_Run]], frames: int, margin_frames: int) -> list[Stretch]:
+    """Each from half-way to the part before to half-way to the next, but no long pauses."""
+    starts = [part[0].start for part in parts]
+    ends = [part[-1].end for part in parts]
+    middles = [(end + start) // 2 for end, start in zip(ends, starts[1:], strict=False)]
+    return [
+        Stretch(
+            tuple(run.label for run in part),
+            max(start - margin_frames, earliest),
+            min(end + margin_frames, latest),
+        )
+        for part, start, end, earliest, latest in zip(
+            parts, starts, ends, [0, *middles], [*middles, frames], strict=False
+        )
+    ]

@@ -23,7 +23,7 @@ from service.beam_search.hot_words import HotWords
 from service.beam_search.lexicon import Lexicon, Speller
 from service.beam_search.pieces import cut_at_pauses
 from service.bundle import LanguageModel, Vocabulary
-from service.ctc import TokenPath, Word, frames_within, read_path
+from service.ctc import TokenPath, Word, frames_within, log_softmax, read_path
 from service.errors import InvalidBundle
 
 LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the model of sentences
@@ -86,13 +86,12 @@ class BeamSearch:
             duration_s: length of the audio; frames that start later are left out.
             hot_words: made likelier; `check_hot_words` has passed them.
         """
-        log_posteriors = _log_softmax(frames_within(logits, frame_s=frame_s, duration_s=duration_s))
+        log_posteriors = log_softmax(frames_within(logits, frame_s=frame_s, duration_s=duration_s))
         longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
         for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames):
             frames = log_posteriors[start:end]
             labels = self._best_path(frames, tuple(sorted(hot_words)))
-            said = frames[np.arange(len(labels)), labels]
-            path = TokenPath(labels, said, first_frame=start)
+            path = TokenPath(labels, frames, first_frame=start)
             yield list(read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s))
 
     def _best_path(
@@ -156,9 +155,3 @@ def _with_end(log_posteriors: FloatArray, delimiter_id: int) -> FloatArray:
     end = np.full((1, log_posteriors.shape[1]), IMPOSSIBLE, np.float32)
     end[0, delimiter_id] = 0.0
     return np.ascontiguousarray(np.concatenate([log_posteriors, end]), dtype=np.float32)
-
-
-def _log_softmax(logits: FloatArray) -> FloatArray:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_posteriors: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_posteriors

@@ -1,8 +1,8 @@
 """Sentences spoken by flite, an engine that tells when each word begins.
 
-Its synthesiser chooses a time for every phone and then makes the sound, so the times are the plan and
-no measurement. Where a word follows a pause, the energy of its sound rises 0 to 1 ms after the
-planned start (median; 5 to 95 %: -36 to 16 ms; 110 words beginning with a vowel, voices awb and
+Its synthesiser chooses a time for every phone and then makes the sound, so the times are no
+measurement but the plan. Where a word follows a pause, its sound rises 0 to 1 ms after the planned
+start (median; 5 to 95 %: -36 to 16 ms; 110 words that begin with a voiced sound, voices awb and
 kal16).
 """
 
@@ -68,7 +68,9 @@ class Voice:
             words = tuple(_joined(self._words(utterance)))
         finally:
             self._flite.delete_utterance(utterance)
-        waveform = values if rate_hz == SAMPLE_RATE_HZ else soxr.resample(values, rate_hz, SAMPLE_RATE_HZ)
+        waveform = (
+            values if rate_hz == SAMPLE_RATE_HZ else soxr.resample(values, rate_hz, SAMPLE_RATE_HZ)
+        )
         return Spoken(waveform, words)
 
     def _words(self, utterance: int) -> Iterator[TimedWord]:

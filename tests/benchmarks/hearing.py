@@ -19,7 +19,8 @@ class Hearing:
     """What a running service hears; see `serving`."""
 
     def __init__(self, service: Service, runner: asyncio.Runner) -> None:
-        assert service.bundle is not None and service.reader is not None
+        assert service.bundle is not None
+        assert service.reader is not None
         self._service = service
         self._runner = runner
         self.manifest: Manifest = service.bundle.manifest
@@ -49,7 +50,7 @@ class Hearing:
 
 @contextmanager
 def serving(**settings: object) -> Iterator[Hearing]:
-    """Serve the bundle of BENCH_BUNDLE, with other settings than the usual ones if they are given."""
+    """Serve the bundle of BENCH_BUNDLE, with these settings beside the environment's."""
     service = Service(Settings(bundle=options.BUNDLE, **settings))
     with asyncio.Runner() as runner:
         runner.run(service.start())

@@ -58,7 +58,7 @@ def join(
 
 
 def onset_s(waveform: FloatArray) -> float:
-    """When the sound of a clean clip begins, by energy: words with a soft first sound seem later."""
+    """When the sound of a clean clip begins, by energy; soft first sounds are found late."""
     whole = waveform[: waveform.size // ONSET_SAMPLES * ONSET_SAMPLES].reshape(-1, ONSET_SAMPLES)
     power = np.square(whole).mean(axis=1)
     first = int(np.argmax(power > power.max() * 10 ** (ONSET_DB / 10)))

@@ -44,9 +44,7 @@ def match(said: Sequence[str], heard: Sequence[str]) -> Matched:
         if chunk.type == "equal"
         for place in range(chunk.ref_end_idx - chunk.ref_start_idx)
     ]
-    return Matched(
-        tuple(pairs), found.substitutions, found.deletions, found.insertions, len(said)
-    )
+    return Matched(tuple(pairs), found.substitutions, found.deletions, found.insertions, len(said))
 
 
 def auroc(scores: npt.ArrayLike, is_right: npt.ArrayLike) -> float:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from service.bundle import Vocabulary
-from service.ctc import Transcript, greedy_decode
+from service.ctc import LONGEST_STRETCH, Transcript, greedy_decode
 
 VOCABULARY = Vocabulary(tokens=("_", "|", "a", "b"), blank_id=0, word_delimiter="|")
 FRAME_S = 0.02
@@ -56,11 +56,37 @@ def test_frames_beyond_the_audio_say_nothing(duration_s):
     assert decode("a__b", duration_s=duration_s).text == "a"
 
 
-def test_confidence_is_the_geometric_mean_of_the_posteriors():
-    logits = np.log(np.array([[0.1, 0.1, 0.8, 0], [0.3, 0.1, 0.1, 0.5]], np.float32) + 1e-12)
-    (word,) = greedy_decode(logits, VOCABULARY, frame_s=FRAME_S, duration_s=0.04).words
+def decode_posteriors(*frames):
+    logits = np.log(np.array(frames, np.float32) + 1e-12)
+    duration_s = len(frames) * FRAME_S
+    return greedy_decode(logits, VOCABULARY, frame_s=FRAME_S, duration_s=duration_s).words
+
+
+def test_confidence_is_the_geometric_mean_over_the_labels():
+    (word,) = decode_posteriors([0.1, 0.1, 0.8, 0], [0.3, 0.1, 0.1, 0.5])
     assert word.word == "ab"
     assert word.confidence == pytest.approx((0.8 * 0.5) ** 0.5, rel=1e-5)
+
+
+def test_all_ways_to_say_a_word_make_it_sure():
+    (word,) = decode_posteriors([0, 0, 1, 0], [0.4, 0, 0.6, 0])
+    assert word.word == "a"
+    assert word.confidence == pytest.approx(1, rel=1e-5)
+
+
+def test_a_letter_that_may_have_been_missed_makes_a_word_unsure():
+    (word,) = decode_posteriors([0, 0, 1, 0], [0.6, 0, 0, 0.4], [1, 0, 0, 0])
+    assert word.word == "a"
+    assert word.confidence == pytest.approx(0.6, rel=1e-5)
+
+
+def test_a_word_of_many_labels_has_the_mean_confidence_of_its_parts():
+    sure, half = [0, 0, 0, 1], [0, 0, 0.5001, 0.4999]
+    blank = [1, 0, 0, 0]
+    words = decode_posteriors(*[sure, blank] * LONGEST_STRETCH, *[half, blank] * LONGEST_STRETCH)
+    (word,) = words
+    assert len(word.word) == 2 * LONGEST_STRETCH
+    assert word.confidence == pytest.approx(0.5**0.5, rel=1e-3)
 
 
 def test_huge_logits_do_not_overflow():
