@@ -20,6 +20,7 @@ from service.audio import SAMPLE_RATE_HZ, is_silent
 from service.backends import AcousticModel, load_model
 from service.bundle import Measurement, load_bundle
 from service.ctc import Transcript, blank_logits
+from service.lone_sounds import without_lone_sounds
 from service.options import Options
 from service.reading import Output, Reader
 from service.segmentation import Cutting, Segment, split, stitch
@@ -71,7 +72,13 @@ class Recogniser:
         """Text of one waveform `[samples]`."""
         segments = self._segments(waveform)
         pieces = [self._logits(segment.of(waveform)) for segment in segments]
-        logits = stitch(pieces, segments, samples_per_frame=self.samples_per_frame)
+        logits = without_lone_sounds(
+            stitch(pieces, segments, samples_per_frame=self.samples_per_frame),
+            waveform,
+            self.output.vocabulary,
+            samples_per_frame=self.samples_per_frame,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+        )
         stretches = self.reader.read(logits, len(waveform) / SAMPLE_RATE_HZ, Options())
         return Transcript.of(chain.from_iterable(stretches)).text
 

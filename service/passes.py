@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from service.batcher import Batcher, Inference, Lane
 from service.bundle import Manifest
 from service.config import Settings
 from service.ctc import blank_logits
+from service.lone_sounds import without_lone_sounds
 from service.segmentation import Cutting, Segment, split, stitch
 
 T = TypeVar("T")
@@ -76,7 +78,8 @@ class Passes:
                 progress(done_s, duration_s)
 
         advance(0)
-        return await self._infer_all(waveform, segments, lane, deadline_s, advance)
+        inference = await self._infer_all(waveform, segments, lane, deadline_s, advance)
+        return await self._in_thread(self._without_lone_sounds, inference, waveform)
 
     async def _infer_all(
         self,
@@ -105,6 +108,16 @@ class Passes:
                 answer.cancel()
             await asyncio.wait(answers)
         return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
+
+    def _without_lone_sounds(self, inference: Inference, waveform: FloatArray) -> Inference:
+        logits = without_lone_sounds(
+            inference.logits,
+            waveform,
+            self._manifest.vocabulary,
+            samples_per_frame=self._manifest.samples_per_frame,
+            sample_rate_hz=self._manifest.sample_rate_hz,
+        )
+        return replace(inference, logits=logits)
 
     async def _infer_one(
         self, waveform: FloatArray, lane: Lane, deadline_s: float | None

@@ -23,14 +23,13 @@ from service.beam_search.hot_words import HotWords
 from service.beam_search.lexicon import Lexicon, Speller
 from service.beam_search.pieces import cut_at_pauses
 from service.bundle import LanguageModel, Vocabulary
-from service.ctc import TokenPath, Word, frames_within, log_softmax, read_path
+from service.ctc import IMPOSSIBLE, TokenPath, Word, frames_within, log_posteriors_of, read_path
 from service.errors import InvalidBundle
 
 LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the model of sentences
 STEP_FRAMES = 25  # the search holds the interpreter's lock for so many
 BEAM_THRESHOLD = 14.0  # natural logarithm; twice as much halves the speed, for the same words
 BEAM_TOKENS = 40  # best tokens of a frame that are tried
-IMPOSSIBLE = -1e4  # natural logarithm; far below any real frame, and finite
 CACHED_HOT_WORDS = 16
 
 
@@ -86,7 +85,9 @@ class BeamSearch:
             duration_s: length of the audio; frames that start later are left out.
             hot_words: made likelier; `check_hot_words` has passed them.
         """
-        log_posteriors = log_softmax(frames_within(logits, frame_s=frame_s, duration_s=duration_s))
+        log_posteriors = log_posteriors_of(
+            frames_within(logits, frame_s=frame_s, duration_s=duration_s), self._vocabulary, frame_s
+        )
         longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
         for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames):
             frames = log_posteriors[start:end]

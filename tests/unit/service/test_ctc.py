@@ -39,6 +39,13 @@ def test_repeats_collapse_and_blanks_vanish(labels, text):
     assert decode(labels).text == text
 
 
+@pytest.mark.parametrize(("frames", "text"), [(24, "ab"), (25, "a b"), (500, "a b")])
+def test_no_word_has_a_long_pause(frames, text):
+    transcript = decode("a" + "_" * frames + "b")
+    assert transcript.text == text
+    assert all(word.end_s - word.start_s < 0.6 for word in transcript.words)
+
+
 def test_words_last_from_their_first_to_their_last_frame():
     words = decode("_aa_b_||b").words
     assert [word.word for word in words] == ["ab", "b"]
