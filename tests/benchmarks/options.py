@@ -17,7 +17,7 @@
     BENCH_SPEECH=            MANIFEST[#SPLIT],... of clean clips with which its times, confidences,
                              long recordings and quiet speech are judged; the synthetic clips of the
                              tests if empty. BENCH_SPEECH_CLIPS=300 taken of each, evenly
-    BENCH_VOICES=awb,kal16   of flite's, which speak their sentences at known times
+    BENCH_VOICES=awb,kal16   of flite's, which speak BENCH_SENTENCES=50 of them at known times
     BENCH_JOINED_S=3600      length of the long recordings that they are joined to
     BENCH_MUSIC=             folders of instrumental music,... in which no word may be heard
     BENCH_TEST=              MANIFEST[#SPLIT],... whose error rates are compared
@@ -64,6 +64,7 @@ BUNDLE = Path(os.environ.get("BENCH_BUNDLE") or ROOT / "service" / "bundles" / "
 SPEECH = _names("BENCH_SPEECH")
 SPEECH_CLIPS = int(os.environ.get("BENCH_SPEECH_CLIPS", "300"))
 VOICES = _names("BENCH_VOICES", "awb,kal16")
+SENTENCES = int(os.environ.get("BENCH_SENTENCES", "50"))
 JOINED_S = float(os.environ.get("BENCH_JOINED_S", "3600"))
 MUSIC = tuple(map(Path, _names("BENCH_MUSIC")))
 TEST = _names("BENCH_TEST")

@@ -26,6 +26,11 @@ def print_table(
     print("\n\n" + "\n".join([*lines, *(f"\n{note}" for note in notes)]), flush=True)
 
 
+def verdict(holds: bool) -> str:
+    """What a table says about a limit."""
+    return "yes" if holds else "**no**"
+
+
 def setup() -> str:
     """The machine and the versions of what is compared, in a line."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)

@@ -36,7 +36,7 @@ class Matched(NamedTuple):
 
 def match(said: Sequence[str], heard: Sequence[str]) -> Matched:
     """Align two texts with the fewest errors; apostrophes do not count."""
-    texts = (" ".join(word.replace("'", "") for word in words) for words in (said, heard))
+    texts = (" ".join(word.replace("'", "") or "'" for word in words) for words in (said, heard))
     found = jiwer.process_words(*texts)
     pairs = [
         (chunk.ref_start_idx + place, chunk.hyp_start_idx + place)
