@@ -87,6 +87,12 @@ def test_words_have_the_times_of_their_frames(beam_search):
     assert last.end_s == pytest.approx(4.5 * FRAME_S)
 
 
+def test_no_word_has_a_long_pause(beam_search):
+    assert decode(beam_search, "s___e___a|").text == "sea"
+    words = decode(beam_search, f"the|se{'_' * 25}a|").words
+    assert all(word.end_s - word.start_s < 0.5 for word in words)
+
+
 def test_confidence_is_the_acoustic_model_s(beam_search):
     the, sea = decode(beam_search, "t_h_e_|_s_e_[ea]_|").words
     assert the.confidence == pytest.approx(1, abs=1e-3)
