@@ -19,7 +19,8 @@
                              tests if empty. BENCH_SPEECH_CLIPS=300 taken of each, evenly
     BENCH_VOICES=awb,kal16   of flite's, which speak BENCH_SENTENCES=50 of them at known times
     BENCH_JOINED_S=3600      length of the long recordings that they are joined to
-    BENCH_MUSIC=             folders of instrumental music,... in which no word may be heard
+    BENCH_MUSIC=             folders of instrumental music,... in which no word may be heard;
+                             for example Debian's asterisk-moh-opsound-wav, unpacked by dpkg -x
     BENCH_TEST=              MANIFEST[#SPLIT],... whose error rates are compared
     BENCH_TEST_SHORTEST_S=1  shorter clips are reported apart
     BENCH_BASE=              folder or hub name of an encoder, for what trains one
@@ -30,7 +31,8 @@
     BENCH_SEEDS=0,1,2        each trained once
 
 A quick look at everything, whose figures say little: BENCH_ROUNDS=2 BENCH_REQUESTS=16 BENCH_CLIPS=8
-BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4.
+BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4 BENCH_SPEECH_CLIPS=30
+BENCH_SENTENCES=10 BENCH_JOINED_S=300.
 """
 
 import os
