@@ -23,6 +23,7 @@ MOST_POINTS = 0.5
 def test_error_rates_of_joined_clips(service) -> None:
     clips = program()
     joined = join([clip.waveform for clip in clips], GAP_S, room_db=ROOM_DB)
+    seconds = len(joined.waveform) / SAMPLE_RATE_HZ
     rows = []
     longest_s = service.manifest.longest_single_pass_s
     for decoding in service.decodings:
@@ -31,16 +32,15 @@ def test_error_rates_of_joined_clips(service) -> None:
         heard = {
             f"passes of {pass_s(longest_s):g} s": service.transcribe(joined.waveform, decoding)
         }
-        if longest_s is None or longest_s >= options.JOINED_S:
-            with hearing.serving(max_pass_s=2 * options.JOINED_S) as whole:
+        if longest_s is None or longest_s >= seconds:
+            with hearing.serving(max_pass_s=seconds) as whole:
                 heard["one pass"] = whole.transcribe(joined.waveform, decoding)
         for how, transcript in heard.items():
             words = [word.word for word in transcript.words]
             both = match([word for clip in clips for word in clip.words], words)
             rows.append([decoding, how, str(said), *cells(alone, both)])
     print_table(
-        f"{len(joined.waveform) / SAMPLE_RATE_HZ:.0f} s of joined clips "
-        f"({len({id(clip) for clip in clips})} different ones)",
+        f"{seconds:.0f} s of joined clips ({len({id(clip) for clip in clips})} different ones)",
         ["decoding", "how", "words", "alone", "joined", "WER, more", f"at most {MOST_POINTS}"],
         rows,
         "WER % (substituted, deleted, inserted); alone: the same samples, clip by clip."
