@@ -4,6 +4,8 @@ One session serves several threads at once: each `run` has its own state, and th
 weights. So N inferences at once are N calls, not N sessions.
 """
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ class OnnxModel:
     """An ONNX graph in an inference session.
 
     Args:
-        path: the graph.
+        path: the graph; gzip, if its name ends in .gz.
         device: where it runs; CUDA is written from the documentation and not measured.
         threads: for one operator on CPU.
         vocabulary_size: what the last axis of the logits must be.
@@ -59,7 +61,7 @@ class OnnxModel:
         chosen = providers(device, tuning)
         try:
             self._session = onnxruntime.InferenceSession(
-                path, session_options(threads, device), providers=chosen
+                _graph_of(path), session_options(threads, device), providers=chosen
             )
         except _RUNTIME_ERRORS as error:
             raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
@@ -103,6 +105,15 @@ class OnnxModel:
 def cuda_is_offered() -> bool:
     """Whether the installed package can use CUDA at all."""
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def _graph_of(path: Path) -> Path | bytes:
+    if path.suffix != ".gz":
+        return path
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise InvalidBundle(f"{path} cannot be read: {error}") from error
 
 
 def _check(path: Path, session: Any, vocabulary_size: int) -> None:  # noqa: ANN401

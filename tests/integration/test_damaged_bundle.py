@@ -1,5 +1,6 @@
 """A bundle that is not what it was: both commands say so in one line, and end."""
 
+import gzip
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from tiny_bundle import make_bundle, speak
 from service.bundle import GOLDEN_FILE, MANIFEST_FILE, sha256_of
 from service.config import PACKAGED_BUNDLE
 
-MODEL_FILE, OTHER_MODEL_FILE = "model.int8.onnx", "model.onnx"
+MODEL_FILE, OTHER_MODEL_FILE = "model.int8.onnx.gz", "model.onnx"
 # What KenLM writes while it loads; it cannot be told not to.
 PROGRESS = ("Loading the LM", "Reading ", "----", "****")
 
@@ -49,11 +50,16 @@ def replace_and_sign(name, content):
 
 
 def anothers_model(folder):
-    return (make_bundle(folder.parent / "other") / OTHER_MODEL_FILE).read_bytes()
+    other = make_bundle(folder.parent / "other")
+    return gzip.compress((other / OTHER_MODEL_FILE).read_bytes())
+
+
+def truncated_file(folder):
+    return (folder / MODEL_FILE).read_bytes()[:-1000]
 
 
 def truncated_model(folder):
-    return (folder / MODEL_FILE).read_bytes()[:-1000]
+    return gzip.compress(gzip.decompress((folder / MODEL_FILE).read_bytes())[:-1000], 1)
 
 
 def replace(folder, name, content):
@@ -74,13 +80,14 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (flip_a_byte(MODEL_FILE), "model.int8.onnx is damaged"),
+        (flip_a_byte(MODEL_FILE), "model.int8.onnx.gz is damaged"),
         (flip_a_byte(GOLDEN_FILE), "golden.npz is damaged"),
-        (remove(MODEL_FILE), "model.int8.onnx is missing"),
+        (remove(MODEL_FILE), "model.int8.onnx.gz is missing"),
         (remove(MANIFEST_FILE), "is not a bundle"),
         (take_another_bundles(MANIFEST_FILE), "is damaged"),
         (lambda folder: replace(folder, MANIFEST_FILE, b"{"), "is not a valid manifest"),
-        (replace_and_sign(MODEL_FILE, b"garbage"), "cannot be loaded by ONNX Runtime"),
+        (replace_and_sign(MODEL_FILE, b"garbage"), "model.int8.onnx.gz cannot be read"),
+        (replace_and_sign(MODEL_FILE, truncated_file), "model.int8.onnx.gz cannot be read"),
         (replace_and_sign(MODEL_FILE, truncated_model), "cannot be loaded by ONNX Runtime"),
         (replace_and_sign(MODEL_FILE, anothers_model), "fails its self-test"),
         (replace_and_sign(GOLDEN_FILE, b"garbage"), "golden.npz cannot be read"),
@@ -93,6 +100,7 @@ def folder(tmp_path):
         "manifest-of-another",
         "manifest-damaged",
         "model-garbage",
+        "file-truncated",
         "model-truncated",
         "model-of-another",
         "golden-garbage",

@@ -148,7 +148,7 @@ def test_int8_says_almost_what_the_checkpoint_says(folder, manifest, checkpoint,
     out = folder / "int8"
     command = [EXPORT, "export", checkpoint, "--out", out, "--precision", "int8"]
     printed = run(*command, "--ranges", manifest)
-    assert re.search(r"model\.int8\.onnx: .* of \d+ labels differ", printed)
+    assert re.search(r"model\.int8\.onnx\.gz: .* of \d+ labels differ", printed)
     found = hypotheses_of(out, manifest, folder / "int8.jsonl")
     assert sum(found[name] == text for name, text in hypotheses.items()) >= 10
     served = run(SERVE, "transcribe", "--bundle", out, folder / "0.wav", STT_PRECISION="int8")

@@ -1,5 +1,6 @@
 """The shipped bundle in float32: inputs unrounded, weights with the values of their steps."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -19,7 +20,8 @@ def write_float_bundle(folder: Path) -> Path:
     """Write it into a new folder, without a language model; batches change none of its texts."""
     folder.mkdir()
     shipped = load_bundle(PACKAGED_BUNDLE)
-    graph = onnx.load(shipped.folder / shipped.manifest.variants[0].file)
+    packed = (shipped.folder / shipped.manifest.variants[0].file).read_bytes()
+    graph = onnx.load_from_string(gzip.decompress(packed))
     _unround(graph.graph)
     onnx.save(graph, folder / FILE)
     waveform = shipped.golden("int8").waveform

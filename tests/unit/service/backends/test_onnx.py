@@ -1,5 +1,6 @@
 """The session itself; the paths for a GPU run on the CPU provider behind a recording fake."""
 
+import gzip
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,19 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return make_bundle(tmp_path / "bundle") / "model.onnx"
+
+
+def test_a_compressed_graph_gives_the_same_logits(path: Path) -> None:
+    packed = path.with_suffix(".onnx.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    waveforms, lengths = speak("ab")[np.newaxis], np.array([len(speak("ab"))])
+    plain, unpacked = (
+        OnnxModel(file, device="cpu", threads=1, vocabulary_size=len(TOKENS)).infer(
+            waveforms, lengths
+        )
+        for file in (path, packed)
+    )
+    np.testing.assert_array_equal(unpacked[0], plain[0])
 
 
 class Gpu:
@@ -171,7 +185,7 @@ def run(one, rows):
 
 
 def _measure(code: str) -> list[str]:
-    graph = PACKAGED_BUNDLE / "model.int8.onnx"
+    graph = PACKAGED_BUNDLE / "model.int8.onnx.gz"
     outcome = subprocess.run(
         [sys.executable, "-c", MEASURE + code, str(graph)],
         capture_output=True,
