@@ -8,6 +8,7 @@ from typing import get_args
 
 from model_export.errors import ExportError
 from model_export.mixing.freezing import ALSO_TRAIN
+from model_export.synthesis.arguments import add_arguments
 from model_export.training.precision import PRECISIONS
 from service.bundle import Digits, Mixer, Runtime
 from service.errors import ServiceError
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
     _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
     _add_language_model(subcommands.add_parser("language-model", help="n-grams for beam search"))
+    add_arguments(subcommands.add_parser("synthesise", help="speak texts, to train on"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser

@@ -34,6 +34,7 @@ from model_export.export.command import export
 from model_export.export.model_card import describe_mixing
 from model_export.language_model.command import language_model
 from model_export.mixing.surgery import count_parameters, select_layers
+from model_export.synthesis.command import synthesise
 from model_export.training.finetune import FineTuning
 from model_export.training.objective import SpecAugment
 from model_export.training.precision import choose_precision
@@ -57,6 +58,7 @@ __all__ = [
     "finetune",
     "inspect",
     "language_model",
+    "synthesise",
 ]
 
 transformers.logging.set_verbosity_error()

@@ -10,6 +10,8 @@ ExportError
 ├── TrainingRefused      this machine cannot train as asked: precision, disk space
 ├── TrainingStopped      a signal ended training; its checkpoint says where to go on
 ├── LanguageModelRefused texts or limits that no language model can be made of
+├── SynthesisRefused     a corpus that cannot be spoken as asked; nothing was spoken
+├── SynthesisFailed      one sentence that an engine cannot speak
 └── ParityFailed         an exported variant leaves its tolerance
 """
 
@@ -57,6 +59,14 @@ class TrainingStopped(ExportError):
 
 class LanguageModelRefused(ExportError):
     """Texts or limits that no language model can be made of."""
+
+
+class SynthesisRefused(ExportError):
+    """A corpus that cannot be spoken as asked; nothing was spoken."""
+
+
+class SynthesisFailed(ExportError):
+    """One sentence that an engine cannot speak."""
 
 
 class ParityFailed(ExportError):

@@ -1,0 +1,1 @@
+"""Making a training corpus of speech from text, with free voices."""
