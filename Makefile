@@ -6,6 +6,9 @@
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
 # LM=...        n-gram model that its bundle takes along, made by `wsm-export language-model`
+# TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
+# HOURS=...     how much of it `make english-corpus` speaks
+# KOKORO=...    folder with kokoro-v1.0.onnx and voices-v1.0.bin, as kokoro-onnx publishes them
 # BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
 # STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
 
@@ -17,10 +20,27 @@ PYTEST_ARGS ?=
 BASE ?= openai/whisper-base
 CORPUS ?= data/synthetic-en/manifest.jsonl
 LM ?=
+TEXT ?= data/english-text
+HOURS ?= 13
+KOKORO ?= data/kokoro
+KOKORO_MODEL ?= $(KOKORO)/kokoro-v1.0.onnx
+KOKORO_VOICES ?= $(KOKORO)/voices-v1.0.bin
+# Half of the clips in Kokoro's voices, the rest in those of engines that sound otherwise.
+COMMA := ,
+AMERICANS := af_alloy af_aoede af_bella af_heart af_jessica af_kore af_nicole af_river af_sarah \
+	af_sky am_adam am_echo am_eric am_fenrir am_michael am_onyx am_puck am_santa
+BRITONS := bf_alice bf_emma bf_isabella bm_fable bm_george bm_lewis
+OTHERS := ff_siwis hf_alpha hf_beta hm_omega hm_psi if_sara im_nicola pf_dora pm_alex
+KOKORO_NAMES := $(subst $() ,$(COMMA),$(strip $(AMERICANS) $(BRITONS) $(OTHERS)))
+ENGLISH_VOICES := --voices kokoro:$(KOKORO_NAMES)@6 --voices flite:slt,rms@2 \
+	--voices rhvoice:alan,bdl,clb,slt@3 --voices pico:en-US,en-GB@2 \
+	--dev-voices kokoro:af_nova,am_liam,bf_lily,bm_daniel
+ENGLISH_TEXTS = $(addprefix $(TEXT)/,austen.txt wordnet.txt chat.txt addresses.txt numbers.txt)
 ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-0880.flac)
-ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0), 6.1 h' \
-	--data 'flite voices slt and rms (free licence of CMU), 3.6 h'
-ENGLISH_LM = --language-model $(LM) --lm-weight 2.5 --word-score 0.5 --beam 100 \
+ENGLISH_DATA := --data 'Kokoro-82M voices (Apache-2.0), 6.1 h' \
+	--data 'RHVoice alan, bdl, clb, slt (LGPL-2.1) and SVOX Pico en-US, en-GB (Apache-2.0), 5.1 h' \
+	--data 'flite voices slt and rms (free licence of CMU), 1.8 h'
+ENGLISH_LM = --language-model $(LM) --lm-weight 2.0 --word-score 0.5 --beam 250 \
 	--lm-text 'Jane Austen without Sense and Sensibility (public domain)' \
 	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
 	--lm-text 'addresses of presidents of the United States (public domain)' \
@@ -33,11 +53,11 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test bench gpu-report english check format clean
+.PHONY: help serve install test bench gpu-report english-corpus english check format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 serve: $(SERVE_STAMP) ## install the service if needed (no torch) and run it on port 8000 (STT_PORT)
 	@echo "==> Starting the server; Ctrl-C stops it"
@@ -56,12 +76,19 @@ bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 gpu-report: $(DEV_STAMP) ## measure what only a CUDA device can show, as Markdown tables
 	@$(BIN)/python -m tests.benchmarks.gpu_report
 
+english-corpus: $(DEV_STAMP) ## speak TEXT into CORPUS by free voices, for some hours
+	@echo "==> Speaking $(HOURS) hours of $(TEXT) into $(dir $(CORPUS)); stopped runs go on"
+	@$(PIP_INSTALL) --quiet --editable '.[synthesis]'
+	@$(BIN)/wsm-export synthesise $(ENGLISH_TEXTS) --out $(dir $(CORPUS)) --hours $(HOURS) \
+		$(ENGLISH_VOICES) --kokoro-model $(KOKORO_MODEL) --kokoro-voices $(KOKORO_VOICES) \
+		$(addprefix --held-out ,$(wildcard $(TEXT)/held-out/*.txt))
+
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(BASE) on $(CORPUS); stopped runs go on where they were"
 	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' --dev '$(CORPUS)#dev' \
-		--language en --digits spell --replace last:1 --mixer wsm --window 8 \
-		--also-train feed-forward --also-train final-norm --copies 2 --cache-features runs/cache \
-		--init match --match-epochs 0.5 --epochs 5 --out runs/english-run
+		--language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
+		--also-train final-norm --copies 2 --cache-features runs/cache --epochs 3 \
+		--out runs/english-run
 	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
 		--precision int8 --ranges '$(CORPUS)#dev' --weights float16 --longest-pass 28 \
 		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) \

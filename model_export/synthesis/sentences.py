@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import regex
+from tqdm import tqdm
 
 from model_export.data.tables import numbered_lines
 from model_export.errors import SynthesisRefused
@@ -28,7 +29,8 @@ def read_speakable(path: Path, held_out: HeldOut, words: tuple[int, int]) -> lis
         SynthesisRefused: no sentence of it can be taken.
     """
     text_filter = TextFilter(TextNormalisation(), held_out=held_out)
-    parts = (part for _, line in numbered_lines(path) for part in split_sentences(line.strip()))
+    lines = tqdm(numbered_lines(path), f"read {path.name}", unit=" lines", disable=None)
+    parts = (part for _, line in lines for part in split_sentences(line.strip()))
     kept = list(dict.fromkeys(part for part in parts if _fits(part, text_filter, words)))
     if not kept:
         raise SynthesisRefused(
