@@ -1,5 +1,6 @@
 """Memory of this process, as the operating system counts it."""
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -23,3 +24,12 @@ def resident_bytes() -> int:
     except FileNotFoundError:
         return peak_bytes()
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def trim_heap() -> None:
+    """Return free pages to the system, where the C library can (glibc)."""
+    if sys.platform != "linux":
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,10 +1,11 @@
 """How much memory training takes, and giving back what it no longer needs."""
 
-import ctypes
 import resource
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from service.memory import trim_heap
 
 STEPS_BETWEEN_TRIMS = 5
 
@@ -22,13 +23,6 @@ class MemoryTrimmer(TrainerCallback):
         """Trim now and then."""
         if state.global_step % STEPS_BETWEEN_TRIMS == 0:
             trim_heap()
-
-
-def trim_heap() -> None:
-    """Return free pages to the system, where the C library can (glibc)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def peak_memory() -> dict[str, float]:

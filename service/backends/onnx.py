@@ -5,8 +5,11 @@ weights. So N inferences at once are N calls, not N sessions.
 """
 
 import gzip
+import shutil
+import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +63,10 @@ class OnnxModel:
     ) -> None:
         chosen = providers(device, tuning)
         try:
-            self._session = onnxruntime.InferenceSession(
-                _graph_of(path), session_options(threads, device), providers=chosen
-            )
+            with _plain(path) as graph:
+                self._session = onnxruntime.InferenceSession(
+                    graph, session_options(threads, device), providers=chosen
+                )
         except _RUNTIME_ERRORS as error:
             raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
         # Where a provider cannot start, ONNX Runtime goes on without it.
@@ -107,13 +111,20 @@ def cuda_is_offered() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def _graph_of(path: Path) -> Path | bytes:
+@contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """A graph's file, unpacked meanwhile: a session would keep bytes that it is given."""
     if path.suffix != ".gz":
-        return path
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidBundle(f"{path} cannot be read: {error}") from error
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as unpacked:
+        try:
+            with gzip.open(path) as packed:
+                shutil.copyfileobj(packed, unpacked)
+            unpacked.flush()
+        except (OSError, EOFError, zlib.error) as error:
+            raise InvalidBundle(f"{path} cannot be unpacked: {error}") from error
+        yield Path(unpacked.name)
 
 
 def _check(path: Path, session: Any, vocabulary_size: int) -> None:  # noqa: ANN401

@@ -1,10 +1,6 @@
-import platform
-
-import pytest
 import torch
 
-from model_export.training.memory import peak_memory, peak_memory_bytes, trim_heap
-from service.memory import resident_bytes
+from model_export.training.memory import peak_memory, peak_memory_bytes
 
 
 def test_the_peak_covers_what_was_held():
@@ -19,15 +15,3 @@ def test_a_gpu_adds_its_own_peaks(monkeypatch):
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 2**31)
     readings = peak_memory()
     assert (readings["cuda_gib"], readings["cuda_reserved_gib"]) == (1.0, 2.0)
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can trim")
-def test_trimming_returns_freed_blocks():
-    # Blocks too small to be mapped on their own, freed under one that keeps the heap's top.
-    blocks = [bytearray(b"x") * 100_000 for _ in range(2000)]
-    last = bytearray(b"x") * 100_000
-    del blocks
-    before = resident_bytes()
-    trim_heap()
-    assert resident_bytes() < before - 50 * 2**20
-    assert last
