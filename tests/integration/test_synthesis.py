@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from model_export import cli
+
 COMMAND = [sys.executable, "-m", "model_export.cli", "synthesise"]
 KILLED_AT = 4  # sentences
 # What flite is asked: -voice V --setf S -t TEXT -o FILE. It notes the text, and speaks a tone.
@@ -92,17 +94,13 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, text: Path, environme
         (("--hours", "9"), "the sentences last for about"),
     ],
 )
-def test_mistakes_are_one_line(tmp_path: Path, text: Path, environment, more, message) -> None:
-    out = tmp_path / "out"
+def test_mistakes_are_one_line(text: Path, environment, monkeypatch, capsys, more, message) -> None:
+    tmp_path = text.parent
     (tmp_path / "gate").unlink()
-    subprocess.run(arguments(text, out), env=environment, check=True, timeout=PATIENCE_S)
-    outcome = subprocess.run(
-        arguments(text, out, *more),
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-    )
-    assert outcome.returncode == 2
-    (line,) = [line for line in outcome.stderr.splitlines() if line.startswith("wsm-export: ")]
+    monkeypatch.setenv("PATH", environment["PATH"])
+    command = arguments(text, tmp_path / "out")[len(COMMAND) - 1 :]
+    assert cli.main(command) == 0
+    assert cli.main([*command, *more]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in lines if line.startswith("wsm-export: ")]
     assert message in line
