@@ -16,7 +16,7 @@ from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
 from model_export.data import Corpus
 from model_export.errors import ManifestInvalid
-from service.bundle import TextNormalisation
+from service.bundle import TextNormalisation, load_bundle
 from service.config import PACKAGED_BUNDLE
 
 
@@ -88,7 +88,10 @@ def test_a_record_says_how_was_decoded(tmp_path: Path, capsys: pytest.CaptureFix
         return str(json.loads(record.read_text())["decoding"])
 
     assert decoding_of("--decoding", "greedy") == "greedy"
-    assert decoding_of() == "beam 100, lm.arpa.gz, weight 2.5, word score 0.5"
+    lm = load_bundle(PACKAGED_BUNDLE).manifest.language_model
+    assert lm is not None
+    settings = f"weight {lm.weight:g}, word score {lm.word_score:g}"
+    assert decoding_of() == f"beam {lm.beam}, lm.arpa.gz, {settings}"
     weights = ("--lm-weight", "1.5", "--word-score", "-0.5", "--beam", "20")
     found = decoding_of("--language-model", str(arpa), *weights)
     assert found == "beam 20, words.arpa, weight 1.5, word score -0.5"

@@ -217,7 +217,7 @@ async def test_limits_come_from_the_settings_and_the_manifest(folder):
 
 async def until(condition):
     while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)  # or the loop starves the threads that it waits for
 
 
 async def entered(rig):
