@@ -16,11 +16,11 @@ from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ
 
 SPEEDS = (0.9, 1.0, 1.1)
-PAUSED_SHARE = 0.5
+PAUSED_SHARE = 0.25
 LONGEST_PAUSES_S = 20.0  # before and after together
 ROOM_SHARE = 0.3
 CODEC_SHARE = 0.4
-AUGMENTATION = "speed-pause-room-eq-band-noise-gain-codec/4"
+AUGMENTATION = "speed-pause-room-eq-band-noise-gain-codec/5"
 
 
 @dataclass(frozen=True)

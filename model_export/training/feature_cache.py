@@ -12,7 +12,8 @@ import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,8 @@ FORMAT = 3  # also to be raised when a front end or a frozen layer computes some
 CLIPS_AT_ONCE = 64
 UNKNOWN_S = 1.0  # silence in place of a clip whose duration nobody knows
 BATCH_SAMPLES = 120 * SAMPLE_RATE_HZ
+
+Group = tuple[int, range]  # a copy, and places of clips that are loaded together
 
 
 @dataclass(frozen=True)
@@ -183,23 +186,46 @@ def _write_frames(
 ) -> list[int]:
     """Write the frames of all copies; the index that makes them valid is written by the caller."""
     counts: list[int] = []
-    total = len(request.clips) * request.copies
-    with tqdm(total=total, desc="cache", unit="clip", disable=None) as bar:
-        for copy in range(request.copies):
-            for start in range(0, len(request.clips), CLIPS_AT_ONCE):
-                some = range(start, min(start + CLIPS_AT_ONCE, len(request.clips)))
-                for hidden in _hidden_frames(request, some, copy, model, read):
-                    stream.write(hidden.bfloat16().contiguous().view(torch.int16).numpy().data)
-                    counts.append(len(hidden))
-                bar.update(len(some))
+    total = len(request.clips)
+    groups: list[Group] = [
+        (copy, range(start, min(start + CLIPS_AT_ONCE, total)))
+        for copy in range(request.copies)
+        for start in range(0, total, CLIPS_AT_ONCE)
+    ]
+    augmenter = WaveformAugmenter(model.front_end.longest_pass_s)
+
+    def waveforms_of(group: Group) -> list[Tensor]:
+        copy, clip_indices = group
+        return [_waveform(request, index, copy, augmenter, read) for index in clip_indices]
+
+    with tqdm(total=total * request.copies, desc="cache", unit="clip", disable=None) as bar:
+        for waveforms in _one_ahead(waveforms_of, groups):
+            for hidden in _hidden_frames(waveforms, model, request):
+                stream.write(hidden.bfloat16().contiguous().view(torch.int16).numpy().data)
+                counts.append(len(hidden))
+            bar.update(len(waveforms))
     return counts
 
 
+def _one_ahead(
+    load: Callable[[Group], list[Tensor]], groups: Iterable[Group]
+) -> Iterator[list[Tensor]]:
+    """What each group loads, in order; a thread loads the next while the last one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[list[Tensor]] | None = None
+        for group in groups:
+            following = pool.submit(load, group)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
+
+
 def _hidden_frames(
-    request: CacheRequest, clip_indices: range, copy: int, model: CtcModel, read: ClipReader
+    waveforms: Sequence[Tensor], model: CtcModel, request: CacheRequest
 ) -> list[Tensor]:
-    """Hidden frames of each clip `[frames, width]`, computed in batches of like length."""
-    waveforms = [_waveform(request, index, copy, model, read) for index in clip_indices]
+    """Hidden frames of each waveform `[frames, width]`, computed in batches of like length."""
     device = model.head.weight.device
     results: dict[int, Tensor] = {}
     for batch in _like_lengths([len(waveform) for waveform in waveforms]):
@@ -213,15 +239,18 @@ def _hidden_frames(
 
 
 def _waveform(
-    request: CacheRequest, clip_index: int, copy: int, model: CtcModel, read: ClipReader
+    request: CacheRequest,
+    clip_index: int,
+    copy: int,
+    augment: WaveformAugmenter,
+    read: ClipReader,
 ) -> Tensor:
     clip = request.clips[clip_index]
     waveform = read(clip)
     if waveform is None:
         return torch.zeros(round((clip.seconds or UNKNOWN_S) * SAMPLE_RATE_HZ))
     if copy:
-        augmenter = WaveformAugmenter(model.front_end.longest_pass_s)
-        waveform = augmenter(waveform, request.seed_of(clip_index, copy))
+        waveform = augment(waveform, request.seed_of(clip_index, copy))
     return torch.from_numpy(waveform)
 
 

@@ -12,13 +12,15 @@ if TYPE_CHECKING:  # the command line lists the choices here without waiting for
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+BFLOAT16_UNITS = ("amx_bf16", "avx512_bf16")  # of CPUs, as torch calls them
 
 
 def choose_precision(wanted: str) -> Precision:
     """Settle `auto`: what this machine computes fast and safely.
 
     That is bfloat16 on a GPU or CPU that multiplies its matrices in hardware (of CPUs, those with
-    AMX), float16 with loss scaling on other GPUs, and float32 elsewhere: most CPUs lose by less.
+    AMX or AVX512-BF16), float16 with loss scaling on other GPUs, and float32 elsewhere: most CPUs
+    lose by less.
 
     Raises:
         TrainingRefused: float16 was asked for without a CUDA device.
@@ -27,7 +29,8 @@ def choose_precision(wanted: str) -> Precision:
 
     if wanted == "auto":
         if not cuda.is_available():
-            return "bf16" if cpu.get_capabilities().get("amx_bf16") else "fp32"
+            found = cpu.get_capabilities()
+            return "bf16" if any(found.get(unit) for unit in BFLOAT16_UNITS) else "fp32"
         return "bf16" if cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if wanted == "fp16" and not cuda.is_available():
         raise TrainingRefused("precision fp16 needs a CUDA device, and there is none; try bf16")

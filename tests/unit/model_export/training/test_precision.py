@@ -6,20 +6,21 @@ from model_export.training.precision import autocast, choose_precision
 
 
 @pytest.mark.parametrize(
-    ("cuda", "bf16", "amx", "expected"),
+    ("cuda", "bf16", "unit", "expected"),
     [
-        (False, False, False, "fp32"),
-        (False, False, True, "bf16"),
-        (True, True, False, "bf16"),
-        (True, False, True, "fp16"),
+        (False, False, "avx512_vnni", "fp32"),
+        (False, False, "amx_bf16", "bf16"),
+        (False, False, "avx512_bf16", "bf16"),
+        (True, True, "avx512_vnni", "bf16"),
+        (True, False, "amx_bf16", "fp16"),
     ],
 )
 def test_auto_is_what_the_machine_does_well(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, amx: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, unit: str, expected: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: True})
     assert choose_precision("auto") == expected
 
 
