@@ -210,6 +210,8 @@ def _add_language_model(command: argparse.ArgumentParser) -> None:
     add("--order", default=3, type=_count, help="longest n-grams (%(default)s words)")
     add("--words", default=40_000, type=_count, help="most frequent ones (%(default)s)")
     add("--min-count", default=2, type=_count, help="of a word (%(default)s)")
+    known = "words that it knows in any case, a line each; may be repeated"
+    add("--known-words", default=[], action="append", metavar="TEXT", help=known)
     add(
         "--max-bytes",
         default=10_000_000,

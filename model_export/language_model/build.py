@@ -1,6 +1,6 @@
 """From sentences to an ARPA file that fits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Limits:
 
     Attributes:
         order: words in its longest n-grams.
-        max_words: in its vocabulary.
+        max_words: of the sentences, in its vocabulary.
         min_count: words that occur less often are unknown to it.
         max_bytes: of the ARPA text, before it is compressed.
     """
@@ -28,13 +28,16 @@ class Limits:
     max_bytes: int = 10_000_000
 
 
-def build(sentences: Sequence[str], limits: Limits, out: Path) -> tuple[int, ...]:
+def build(
+    sentences: Sequence[str], limits: Limits, out: Path, known: Collection[str] = ()
+) -> tuple[int, ...]:
     """Estimate a model and write it.
 
     Args:
         sentences: normalised.
         limits: of its size.
         out: file to write.
+        known: words that its vocabulary has in any case; what no sentence has is rarest.
 
     Returns:
         The number of n-grams of each order in it.
@@ -42,7 +45,9 @@ def build(sentences: Sequence[str], limits: Limits, out: Path) -> tuple[int, ...
     Raises:
         LanguageModelRefused: no word is frequent enough, or the words alone do not fit.
     """
-    words = choose_words(sentences, max_words=limits.max_words, min_count=limits.min_count)
+    words = choose_words(
+        sentences, max_words=limits.max_words, min_count=limits.min_count, known=known
+    )
     if not words:
         raise LanguageModelRefused(f"no word occurs {limits.min_count} times")
     model = estimate((*SPECIAL_WORDS, *words), count_ngrams(sentences, words, limits.order))

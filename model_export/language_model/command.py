@@ -11,6 +11,7 @@ from model_export.language_model.texts import (
     characters_of,
     read_held_out,
     read_sentences,
+    read_word_lists,
 )
 from model_export.transcripts.options import rules_asked
 from service.bundle import TextNormalisation, read_manifest
@@ -27,8 +28,9 @@ def language_model(options: argparse.Namespace) -> None:
         sentences.extend(texts.sentences)
         reasons = "".join(f"; {reason}: {n:,}" for reason, n in texts.left_out.most_common())
         print(f"{name_of(reference)}: {len(texts.sentences):,} sentences{reasons}")
+    known = read_word_lists(options.known_words, TextFilter(rules, characters))
     limits = Limits(options.order, options.words, options.min_count, options.max_bytes)
-    ngrams = build(sentences, limits, options.out)
+    ngrams = build(sentences, limits, options.out, known)
     listed = ", ".join(f"{count:,} {n}-grams" for n, count in enumerate(ngrams, start=1))
     print(f"wrote {options.out}: {listed}, {options.out.stat().st_size:,} bytes")
     if options.dev:

@@ -38,17 +38,21 @@ class NgramTable:
     count: Ids
 
 
-def choose_words(sentences: Iterable[str], *, max_words: int, min_count: int) -> list[str]:
+def choose_words(
+    sentences: Iterable[str], *, max_words: int, min_count: int, known: Iterable[str] = ()
+) -> list[str]:
     """Words of a model, the most frequent first; of equals the first by code points.
 
     Args:
         sentences: normalised.
         max_words: keep at most so many.
         min_count: leave out what is rarer.
+        known: words to have in any case, even if no sentence does.
     """
     counts = Counter(word for sentence in sentences for word in sentence.split())
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [word for word, count in ranked[:max_words] if count >= min_count]
+    frequent = [word for word, count in ranked[:max_words] if count >= min_count]
+    return [*frequent, *sorted(set(known).difference(frequent))]
 
 
 def count_ngrams(sentences: Sequence[str], words: Sequence[str], order: int) -> list[NgramTable]:

@@ -99,6 +99,19 @@ def read_sentences(reference: str, text_filter: TextFilter) -> Texts:
     return Texts(tuple(sentences), left_out)
 
 
+def read_word_lists(references: Iterable[str], text_filter: TextFilter) -> frozenset[str]:
+    """Words of lists, a word a line; a dictionary is no text, so nothing of it is held out.
+
+    Raises:
+        ManifestInvalid: one of them cannot be read.
+    """
+    rows = (row for reference in references for row in _rows(reference))
+    normalised = map(text_filter.apply, rows)
+    return frozenset(
+        word for word in normalised if not isinstance(word, LeftOut) and len(word.split()) == 1
+    )
+
+
 def read_held_out(references: Iterable[str], rules: TextNormalisation) -> HeldOut:
     """What texts hold out: their rows, their sentences, and what stands between any two stops.
 

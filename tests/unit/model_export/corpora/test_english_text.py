@@ -42,6 +42,9 @@ def packages(tmp_path):
     for year in (1945, 1946):
         speech = tmp_path / english_text.ADDRESSES / f"{year}-Truman-1.txt"
         speech.write_text(f"Spoken in {year}.\n\nThank you.\n")
+    dictionary = tmp_path / english_text.DICTIONARY
+    dictionary.parent.mkdir(parents=True)
+    dictionary.write_text("mailbox\nmailbox's\no'clock\n")
     prompts = tmp_path / TRANSCRIPTS
     prompts.parent.mkdir(parents=True)
     prompts.write_bytes(gzip.compress(b"; comment\nvm-goodbye: Goodbye.\n"))
@@ -58,6 +61,7 @@ def test_every_source_is_a_file_and_test_sets_lie_apart(packages, tmp_path, caps
         "austen.txt": "EMMA\nShe was very handsome, and clever - indeed.\n",
         "wordnet.txt": "she has a home\nat home again\n",
         "chat.txt": "I'm sure you don't.\nok\n",
+        "words.txt": "mailbox\no'clock\n",
         "addresses.txt": "Spoken in 1946.\nThank you.\n",
         "held-out/sense-and-sensibility.txt": "The family of Dashwood had long been settled.\n",
         "held-out/asterisk.txt": "Goodbye.\n",

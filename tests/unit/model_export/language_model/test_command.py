@@ -6,6 +6,7 @@ import pytest
 
 from model_export.cli import main
 from model_export.language_model.arpa import read_words
+from service.beam_search.arpa import read_unigrams
 from service.config import PACKAGED_BUNDLE
 
 PLANTED = [
@@ -72,6 +73,16 @@ def test_a_bundle_says_what_words_can_be_spelled(texts, capsys):
     talk = capsys.readouterr().out.splitlines()[0]
     assert "characters outside the vocabulary: 1" in talk
     assert "ça" not in read_words(texts / "lm.arpa")
+
+
+def test_words_of_a_dictionary_are_known_though_no_text_has_them(texts):
+    (texts / "words.txt").write_text("Mailbox\nagent\nice cream\n\ngoodbye\n")
+    assert run(texts, "--min-count", "1", "--known-words", str(texts / "words.txt")) == 0
+    scores = read_unigrams(texts / "lm.arpa")
+    assert "ice" not in scores
+    assert "goodbye" in scores  # held out as a sentence, not as a word
+    assert scores["mailbox"] == min(score for word, score in scores.items() if word != "<s>")
+    assert scores["mailbox"] < scores["agent"]
 
 
 def test_a_limit_that_cannot_be_kept_is_one_clear_line(texts, capsys):
