@@ -20,6 +20,7 @@ from service.bundle import TextNormalisation, read_manifest
 def language_model(options: argparse.Namespace) -> None:
     """Estimate a language model from texts, without what is held out."""
     rules, characters = _rules_of(options)
+    known = read_word_lists(options.known_words, TextFilter(rules, characters))
     held_out = read_held_out(options.held_out, rules)
     text_filter = TextFilter(rules, characters, held_out)
     sentences: list[str] = []
@@ -28,7 +29,6 @@ def language_model(options: argparse.Namespace) -> None:
         sentences.extend(texts.sentences)
         reasons = "".join(f"; {reason}: {n:,}" for reason, n in texts.left_out.most_common())
         print(f"{name_of(reference)}: {len(texts.sentences):,} sentences{reasons}")
-    known = read_word_lists(options.known_words, TextFilter(rules, characters))
     limits = Limits(options.order, options.words, options.min_count, options.max_bytes)
     ngrams = build(sentences, limits, options.out, known)
     listed = ", ".join(f"{count:,} {n}-grams" for n, count in enumerate(ngrams, start=1))

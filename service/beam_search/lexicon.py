@@ -16,6 +16,9 @@ from flashlight.lib.text.decoder import SmearingMode, Trie, TrieNode
 from service.bundle import Vocabulary
 
 
+UNKNOWN = -1
+
+
 class Entry(NamedTuple):
     """What a trie holds.
 
@@ -47,15 +50,20 @@ class Speller:
         letters = sorted(self._ids.keys() - silent, key=lambda token: (-len(token), token))
         self.letters = "".join(sorted(letters))
         self._letter = re.compile("|".join(map(re.escape, filter(None, letters))) or "(?!)")
+        self._letter_ids = {letter: self._ids[letter] for letter in letters}
+        self._are_characters = all(len(letter) == 1 for letter in letters)
 
     def spell(self, phrase: str) -> tuple[int, ...] | None:
         """Ids of a word's tokens, or of several words with single spaces; None if it has others."""
         spelling: list[int] = []
         for word in phrase.split(" "):
-            tokens = self._letter.findall(word)
-            if not word or "".join(tokens) != word:
+            # Of a large lexicon's time to load, this is most: no search where none is needed.
+            tokens = word if self._are_characters else self._letter.findall(word)
+            ids = [self._letter_ids.get(token, UNKNOWN) for token in tokens]
+            if not word or UNKNOWN in ids or "".join(tokens) != word:
                 return None
-            spelling += [*(self._ids[token] for token in tokens), self.delimiter_id]
+            spelling += ids
+            spelling.append(self.delimiter_id)
         return tuple(spelling)
 
     def unknown_characters(self, phrase: str) -> list[str]:

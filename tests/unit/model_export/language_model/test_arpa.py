@@ -21,7 +21,7 @@ def test_the_file_has_each_n_gram_with_its_logarithms(model, tmp_path):
     header, unigrams, bigrams, trigrams, end = path.read_text(encoding="utf-8").split("\n\n")
     assert header == "\\data\\\nngram 1=6\nngram 2=6\nngram 3=6"
     assert end == "\\end\\\n"
-    assert unigrams.splitlines()[2].startswith("-99.000\t<s>\t-")
+    assert unigrams.splitlines()[2].startswith("-99.00\t<s>\t-")
     assert unigrams.splitlines()[6].split("\t")[1] == "naïve"
     assert bigrams.startswith("\\2-grams:")
     assert "\t<s> a\t" in bigrams
