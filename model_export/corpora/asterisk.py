@@ -1,16 +1,18 @@
-"""Make the English test set of telephone prompts from two Debian packages.
+"""Make a test set of telephone prompts, English or Spanish, from two Debian packages.
 
     apt-get download asterisk-core-sounds-en asterisk-core-sounds-en-g722
     for package in asterisk-core-sounds-en*.deb; do dpkg -x "$package" prompts; done
-    python -m model_export.corpora.asterisk prompts data/asterisk-en
+    python -m model_export.corpora.asterisk prompts data/asterisk-en --language en
 
 One reader, 16 kHz, CC-BY-SA-3.0: for measuring. Prompts whose text is not what is said are left
-out: digits, brackets, abbreviations, and fewer than three characters a second.
+out: digits, brackets, abbreviations, and fewer than three characters a second. Most accents of the
+Spanish texts are missing.
 """
 
 import argparse
 import gzip
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -20,12 +22,35 @@ import soundfile
 
 from model_export.corpora.rows import Row, summarise, write_manifest
 
-TRANSCRIPTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
-SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
-READER = "Allison"
 UNSPOKEN = re.compile(r"[\d\[\]()<>]|^.?$|^[A-Z]\.[A-Z]\.$")
 SLOWEST_CHARACTERS_PER_S = 3.0
 SAMPLE_RATE_HZ = 16000
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Where the prompts of a language lie in its packages.
+
+    Attributes:
+        transcripts: file.
+        sounds: folder.
+        reader: who speaks.
+    """
+
+    transcripts: Path
+    sounds: Path
+    reader: str
+
+
+DOCUMENTS, RECORDINGS = Path("usr/share/doc"), Path("usr/share/asterisk/sounds")
+PROMPTS = {
+    language: Prompts(
+        DOCUMENTS / f"asterisk-core-sounds-{language}" / f"core-sounds-{language}.txt.gz",
+        RECORDINGS / voice,
+        "Allison",
+    )
+    for language, voice in (("en", "en_US_f_Allison"), ("es", "es_MX_f_Allison"))
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,10 +60,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("packages", type=Path, help="folder of the unpacked packages")
     parser.add_argument("out", type=Path)
+    parser.add_argument("--language", default="en", choices=sorted(PROMPTS))
     options = parser.parse_args(arguments)
+    prompts = PROMPTS[options.language]
     rows = []
-    for name, text in transcripts(options.packages / TRANSCRIPTS).items():
-        recording = options.packages / SOUNDS / f"{name}.g722"
+    for name, text in transcripts(options.packages / prompts.transcripts).items():
+        recording = options.packages / prompts.sounds / f"{name}.g722"
         if not recording.is_file() or UNSPOKEN.search(text):
             continue
         waveform = decode_g722(recording)
@@ -47,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
             wav = options.out / f"{name}.wav"
             wav.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(wav, waveform, SAMPLE_RATE_HZ)
-            rows.append(Row(f"{name}.wav", text, seconds, READER, "test"))
+            rows.append(Row(f"{name}.wav", text, seconds, prompts.reader, "test"))
     manifest = options.out / "manifest.jsonl"
     write_manifest(manifest, rows)
     long_enough = sum(row.seconds >= 1 for row in rows)

@@ -11,7 +11,6 @@ LibriVox reads, and the prompts of Asterisk.
 Needs `pip install wsm-stt[corpora]`.
 """
 
-import argparse
 import gzip
 import json
 import re
@@ -23,8 +22,9 @@ from typing import Any
 
 import rdata
 
-from model_export.corpora.asterisk import TRANSCRIPTS, transcripts
+from model_export.corpora.asterisk import PROMPTS, transcripts
 from model_export.corpora.spoken_numbers import spoken_numbers
+from model_export.corpora.text_files import parse_folders, write_texts
 
 AUSTEN = Path("usr/lib/R/site-library/janeaustenr/data")
 HELD_OUT_NOVEL = "sensesensibility"
@@ -49,36 +49,21 @@ QUOTED = re.compile(r'"([^"]+)"')
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the texts of the sources that are there."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("packages", type=Path, help="folder of the unpacked packages")
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args(arguments)
-    novels = read_austen(options.packages / AUSTEN)
+    packages, out = parse_folders(__doc__, arguments)
+    novels = read_austen(packages / AUSTEN)
     held_out = {
         "sense-and-sensibility": paragraphs(novels.pop(HELD_OUT_NOVEL)),
-        "asterisk": transcripts(options.packages / TRANSCRIPTS).values(),
+        "asterisk": transcripts(packages / PROMPTS["en"].transcripts).values(),
     }
     texts = {
         "austen": (text for novel in novels.values() for text in paragraphs(novel)),
-        "wordnet": read_wordnet(options.packages / WORDNET),
-        "chat": read_chat(options.packages / CHAT),
-        "addresses": read_addresses(options.packages / ADDRESSES),
+        "wordnet": read_wordnet(packages / WORDNET),
+        "chat": read_chat(packages / CHAT),
+        "addresses": read_addresses(packages / ADDRESSES),
         "numbers": spoken_numbers(),
-        "words": read_dictionary(options.packages / DICTIONARY),
+        "words": read_dictionary(packages / DICTIONARY),
     }
-    for folder, sources in ((options.out, texts), (options.out / "held-out", held_out)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, lines in sources.items():
-            write_lines(folder / f"{name}.txt", lines)
-
-
-def write_lines(path: Path, texts: Iterable[str]) -> None:
-    """Write texts, a line each."""
-    lines = [" ".join(text.split()) for text in texts]
-    path.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")
-    print(f"{path}: {len(lines):,} lines, {sum(len(line.split()) for line in lines):,} words")
+    write_texts(out, texts, held_out)
 
 
 def read_austen(folder: Path) -> dict[str, list[str]]:

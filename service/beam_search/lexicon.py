@@ -15,7 +15,6 @@ from flashlight.lib.text.decoder import SmearingMode, Trie, TrieNode
 
 from service.bundle import Vocabulary
 
-
 UNKNOWN = -1
 
 

@@ -26,19 +26,25 @@ def write_g722(path, waveform):
             container.mux(packet)
 
 
+@pytest.fixture(params=["en", "es"])
+def language(request):
+    return request.param
+
+
 @pytest.fixture
-def packages(tmp_path):
-    transcripts = tmp_path / "packages" / asterisk.TRANSCRIPTS
+def packages(tmp_path, language):
+    transcripts = tmp_path / "packages" / asterisk.PROMPTS[language].transcripts
     transcripts.parent.mkdir(parents=True)
     transcripts.write_bytes(gzip.compress(TRANSCRIPTS.encode()))
     tone = (8000 * np.sin(np.arange(2 * asterisk.SAMPLE_RATE_HZ) * 0.2)).astype(np.int16)
     for name in ("hello-world", "digits/7", "silence/1"):
-        write_g722(tmp_path / "packages" / asterisk.SOUNDS / f"{name}.g722", tone)
+        sounds = tmp_path / "packages" / asterisk.PROMPTS[language].sounds
+        write_g722(sounds / f"{name}.g722", tone)
     return tmp_path / "packages"
 
 
-def test_prompts_whose_text_is_what_is_said_become_wav_files(packages, tmp_path):
-    asterisk.main([str(packages), str(tmp_path / "out")])
+def test_prompts_whose_text_is_what_is_said_become_wav_files(packages, tmp_path, language):
+    asterisk.main([str(packages), str(tmp_path / "out"), "--language", language])
     (row,) = map(json.loads, (tmp_path / "out" / "manifest.jsonl").read_text().splitlines())
     assert row["text"] == "Hello, world. How are you?"
     assert row["seconds"] == pytest.approx(2.0, abs=0.01)

@@ -7,7 +7,7 @@ import pytest
 import rdata
 
 from model_export.corpora import english_text
-from model_export.corpora.asterisk import TRANSCRIPTS
+from model_export.corpora.asterisk import PROMPTS
 from model_export.corpora.english_text import read_chat, read_wordnet
 
 
@@ -45,7 +45,7 @@ def packages(tmp_path):
     dictionary = tmp_path / english_text.DICTIONARY
     dictionary.parent.mkdir(parents=True)
     dictionary.write_text("mailbox\nmailbox's\no'clock\n")
-    prompts = tmp_path / TRANSCRIPTS
+    prompts = tmp_path / PROMPTS["en"].transcripts
     prompts.parent.mkdir(parents=True)
     prompts.write_bytes(gzip.compress(b"; comment\nvm-goodbye: Goodbye.\n"))
     return tmp_path
