@@ -9,6 +9,7 @@
 # TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
 # HOURS=...     how much of it `make english-corpus` speaks
 # KOKORO=...    folder with kokoro-v1.0.onnx and voices-v1.0.bin, as kokoro-onnx publishes them
+# SPANISH_...   the same four for `make spanish-corpus` and `make spanish`
 # BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
 # STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
 
@@ -46,6 +47,18 @@ ENGLISH_LM = --language-model $(LM) --lm-weight 2.0 --word-score 0.5 --beam 250 
 	--lm-text 'addresses of presidents of the United States (public domain)' \
 	--lm-text 'a grammar of numbers, and the texts of the training clips (this project)'
 
+SPANISH_TEXT ?= data/spanish-text
+SPANISH_CORPUS ?= data/synthetic-es/manifest.jsonl
+SPANISH_HOURS ?= 2.3
+SPANISH_LM ?=
+SPANISH_VOICES := --voices pico:es-ES@4 --voices kokoro:ef_dora,em_alex@1 \
+	--dev-voices kokoro:em_santa,if_sara --dev-clips 80 --kokoro-language es
+SPANISH_TEXTS = $(addprefix $(SPANISH_TEXT)/,bible.txt proverbs.txt chat.txt everyday.txt)
+SPANISH_DATA := --data 'synthetic Spanish speech: SVOX Pico es-ES and Kokoro-82M voices (both Apache-2.0)'
+SPANISH_LM_FACTS = --language-model $(SPANISH_LM) --lm-weight 1.5 --word-score 0.5 --beam 100 \
+	--lm-text 'Reina-Valera of 1909 (public domain)' --lm-text 'traditional sayings (public domain)' \
+	--lm-text 'chatterbot-corpus (BSD-3-Clause)' --lm-text 'a grammar of every day (this project)'
+
 BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
@@ -53,7 +66,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test bench gpu-report english-corpus english check format clean
+.PHONY: help serve install test bench gpu-report english-corpus english spanish-corpus spanish check format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -96,6 +109,28 @@ english: $(DEV_STAMP) ## train and export an English bundle like the shipped one
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
 		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
 		--notes model_export/corpora/english_notes.md \
+		--summary 'Trained on synthetic voices only.'
+
+spanish-corpus: $(DEV_STAMP) ## speak SPANISH_TEXT into SPANISH_CORPUS by free voices, in half an hour
+	@echo "==> Speaking $(SPANISH_HOURS) hours into $(dir $(SPANISH_CORPUS)); stopped runs go on"
+	@$(PIP_INSTALL) --quiet --editable '.[synthesis]'
+	@$(BIN)/wsm-export synthesise $(SPANISH_TEXTS) --out $(dir $(SPANISH_CORPUS)) \
+		--hours $(SPANISH_HOURS) --seed 5 \
+		$(SPANISH_VOICES) --kokoro-model $(KOKORO_MODEL) --kokoro-voices $(KOKORO_VOICES) \
+		$(addprefix --held-out ,$(wildcard $(SPANISH_TEXT)/held-out/*.txt))
+
+spanish: $(DEV_STAMP) ## train and export a Spanish bundle, from BASE, SPANISH_CORPUS and SPANISH_LM
+	@echo "==> Fine-tuning $(BASE) on $(SPANISH_CORPUS); stopped runs go on where they were"
+	@$(BIN)/wsm-export finetune --base $(BASE) --language es --digits spell \
+		--train '$(SPANISH_CORPUS)#train' --dev '$(SPANISH_CORPUS)#dev' \
+		--add 1 --replace last:1 --mixer wsm --window 8 --also-train final-norm --copies 2 \
+		--cache-features runs/cache --epochs 8 --out runs/spanish-run
+	@$(BIN)/wsm-export export runs/spanish-run --out runs/spanish --name spanish \
+		--precision int8 --ranges '$(SPANISH_CORPUS)#dev' --weights float16 --longest-pass 28 \
+		$(if $(SPANISH_LM),$(SPANISH_LM_FACTS)) $(SPANISH_DATA) \
+		$(addprefix --measured ,$(wildcard runs/measured-es/*.json)) \
+		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
+		--notes model_export/corpora/spanish_notes.md \
 		--summary 'Trained on synthetic voices only.'
 
 check: $(DEV_STAMP) ## lint, formatting, types and the layering of modules

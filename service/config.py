@@ -4,14 +4,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_state_path
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "STT_"
-PACKAGED_BUNDLE = Path(__file__).parent / "bundles" / "english"
+PACKAGED_BUNDLES = Path(__file__).parent / "bundles"
+PACKAGED_BUNDLE = PACKAGED_BUNDLES / "english"
 
 Positive = Annotated[int, Field(ge=1)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def find_bundle(named: Path) -> Path:
+    """The folder that is meant: a packaged bundle's, where there is none of that name."""
+    packaged = PACKAGED_BUNDLES / named
+    is_name = len(named.parts) == 1
+    return packaged if is_name and not named.exists() and packaged.is_dir() else named
 
 
 class InvalidSettings(Exception):
@@ -28,8 +36,9 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    bundle: Path = PACKAGED_BUNDLE
-    """Folder of the model bundle to serve."""
+    bundle: Annotated[Path, AfterValidator(find_bundle)] = PACKAGED_BUNDLE
+    """Folder of the model bundle to serve, or the name of one that comes along: `english`,
+    `spanish`."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs; auto takes CUDA if the runtime offers it."""

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -25,6 +27,16 @@ def test_the_environment_sets_them(monkeypatch, tmp_path):
     monkeypatch.setenv("STT_BUNDLE", str(tmp_path))
     settings = load_settings()
     assert (settings.port, settings.threads, settings.bundle) == (9000, 3, tmp_path)
+
+
+def test_a_packaged_bundle_is_found_by_its_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STT_BUNDLE", "english")
+    assert load_settings().bundle == PACKAGED_BUNDLE
+    (tmp_path / "english").mkdir()
+    assert load_settings().bundle == Path("english")
+    monkeypatch.setenv("STT_BUNDLE", "klingon")
+    assert load_settings().bundle == Path("klingon")
 
 
 def test_an_empty_variable_is_as_good_as_none(monkeypatch):
