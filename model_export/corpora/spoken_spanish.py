@@ -3,6 +3,7 @@
 Scripture and proverbs say none of it; telephones and assistants hear little else.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -40,6 +41,8 @@ ADJECTIVES = (
     *("grande", "pequeño", "rojo", "azul", "verde", "amarillo", "blanco", "negro", "viejo"),
     *("nuevo", "hermoso", "rápido", "tranquilo", "salvaje", "joven", "redondo", "largo"),
 )
+NOUNS = "días|kilómetros|minutos|segundos|mensajes|euros|pesos|céntimos|centavos"
+ONE = re.compile(rf"\b(?P<twenty>veinti)?uno(?= (?:(?P<feminine>personas)|{NOUNS})\b)")
 FRAMES: dict[str, tuple[str, ...]] = {
     "count": (
         *("{}", "hay {} personas", "quedan {} días", "necesito {} más", "el número {}"),
@@ -96,7 +99,7 @@ def spoken_spanish(seed: int = 0) -> Iterator[str]:
     }
     for _ in range(SENTENCES):
         kind = random.choice(list(FRAMES))
-        yield random.choice(FRAMES[kind]).format(makers[kind](random))
+        yield _agreed(random.choice(FRAMES[kind]).format(makers[kind](random)))
 
 
 WORDS = {
@@ -107,6 +110,17 @@ WORDS = {
     "animal": ANIMALS,
     "adjective": ADJECTIVES,
 }
+
+
+def _agreed(sentence: str) -> str:
+    """With the forms that `uno` takes before a noun."""
+    return ONE.sub(lambda one: _one(bool(one["twenty"]), bool(one["feminine"])), sentence)
+
+
+def _one(has_twenty: bool, is_feminine: bool) -> str:
+    if has_twenty:
+        return "veintiuna" if is_feminine else "veintiún"
+    return "una" if is_feminine else "un"
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[Random], str]:
