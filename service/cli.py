@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,14 +15,13 @@ from service.app import create_app
 from service.config import InvalidSettings, Settings, load_settings
 from service.errors import InvalidBundle, InvalidRequest, Overloaded, ServiceError
 from service.lifecycle import Service, State
+from service.logs import configure_logging
 from service.options import Decoding, Options
 from service.schemas import TranscriptionBody
 from service.transcriber import Transcription
 
 CONNECTIONS_CLOSE_S = 2
 USAGE_ERROR = 2
-
-logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,9 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidSettings as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.log_level, settings.log_format)
     if options.command == "run":
         return _run(settings)
     return asyncio.run(_transcribe(settings, options))

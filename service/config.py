@@ -7,6 +7,8 @@ from platformdirs import user_state_path
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.logs import LogFormat
+
 PREFIX = "STT_"
 PACKAGED_BUNDLES = Path(__file__).parent / "bundles"
 PACKAGED_BUNDLE = PACKAGED_BUNDLES / "english"
@@ -164,6 +166,9 @@ class Settings(BaseSettings):
     shutdown_grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 25.0
     """After SIGTERM, how long accepted requests may take to finish, in seconds; a few less than
     whoever stops the process waits before it kills."""
+
+    log_format: LogFormat = "text"
+    """Lines for people, or `json`, objects for a collector of logs; both on standard error."""
 
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     """Least severity of what is logged to standard error."""

@@ -9,13 +9,17 @@ from collections.abc import Collection
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.logs import REQUEST_ID
 from service.metrics import Metrics
 
 REQUEST_ID_HEADER = "X-Request-ID"
+TRACE_PARENT_HEADER = "traceparent"  # W3C Trace Context
 OTHER_ENDPOINT = "other"
 PROBED_ENDPOINTS = ("/health/live", "/health/ready", "/metrics")  # every few seconds, for ever
 
 _ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Version, the trace's id, which is not all zeros, the caller's span, flags.
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +43,8 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope).get(REQUEST_ID_HEADER, ""))
+        request_id = _request_id(Headers(scope=scope))
+        REQUEST_ID.set(request_id)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -61,12 +66,21 @@ class RequestContext:
         endpoint = path if path in self._endpoints else OTHER_ENDPOINT
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_duration.labels(endpoint).observe(duration_s)
-        request_id = scope["state"]["request_id"]
+        facts = {
+            "method": scope["method"],
+            "endpoint": endpoint,
+            "status": status,
+            "duration_s": round(duration_s, 4),
+            "request_id": scope["state"]["request_id"],
+        }
         level = logging.DEBUG if endpoint in PROBED_ENDPOINTS else logging.INFO
-        logger.log(
-            level, "%s %s %d %.3f s %s", scope["method"], endpoint, status, duration_s, request_id
-        )
+        line = "%(method)s %(endpoint)s %(status)d %(duration_s).3f s %(request_id)s"
+        logger.log(level, line, facts, extra=facts)
 
 
-def _request_id(given: str) -> str:
-    return given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+def _request_id(headers: Headers) -> str:
+    """The client's own, or else its trace's, or else a new one."""
+    if _ACCEPTED_ID.fullmatch(given := headers.get(REQUEST_ID_HEADER, "")):
+        return given
+    trace = _TRACE_PARENT.fullmatch(headers.get(TRACE_PARENT_HEADER, ""))
+    return trace[1] if trace else uuid.uuid4().hex

@@ -346,6 +346,18 @@ async def test_request_ids_are_kept(client, given):
     assert answer.headers["x-request-id"] == given
 
 
+async def test_a_trace_is_the_id_of_a_request_without_one(client):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    answer = await client.get("/health/live", headers=headers)
+    assert answer.headers["x-request-id"] == trace
+    answer = await client.get("/health/live", headers=headers | {"x-request-id": "mine"})
+    assert answer.headers["x-request-id"] == "mine"
+    headers = {"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}
+    answer = await client.get("/health/live", headers=headers)
+    assert answer.headers["x-request-id"] != "0" * 32
+
+
 @pytest.mark.parametrize("given", ["", "a" * 65, "a b", "a\tb", "<script>"])
 async def test_odd_request_ids_are_replaced(client, given):
     answer = await client.get("/health/live", headers={"x-request-id": given})
