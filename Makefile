@@ -66,11 +66,11 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test bench gpu-report english-corpus english spanish-corpus spanish check format clean
+.PHONY: help serve install test test-containers bench gpu-report english-corpus english spanish-corpus spanish check format clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 serve: $(SERVE_STAMP) ## install the service if needed (no torch) and run it on port 8000 (STT_PORT)
 	@echo "==> Starting the server; Ctrl-C stops it"
@@ -85,6 +85,9 @@ test: $(DEV_STAMP) ## install everything if needed and run all tests but the ben
 bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 	@echo "==> Running the benchmarks (tests/benchmarks/options.py says what can be chosen)"
 	@$(BIN)/python -m pytest -m bench tests/benchmarks -s $(PYTEST_ARGS)
+
+test-containers: $(DEV_STAMP) ## build docker/compose.yaml, run it and test it; needs docker
+	@$(BIN)/python -m pytest -m containers tests/containers $(PYTEST_ARGS)
 
 gpu-report: $(DEV_STAMP) ## measure what only a CUDA device can show, as Markdown tables
 	@$(BIN)/python -m tests.benchmarks.gpu_report

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
+from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
@@ -22,6 +23,8 @@ from service.jobs import Jobs
 from service.metrics import Metrics
 from service.reading import Reader, open_reader
 from service.transcriber import Transcriber
+
+LAST_ANSWERS_S = 1.0  # for telling those who did not come to their turn
 
 
 class State(Enum):
@@ -64,6 +67,7 @@ class Service:
         self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._grace_over = asyncio.Event()
 
     async def start(self) -> None:
         """Load and test the bundle in a thread, then take requests.
@@ -134,19 +138,34 @@ class Service:
     async def drain(self) -> None:
         """Refuse new requests, and finish accepted ones as far as the grace reaches.
 
-        Jobs are not finished but kept for the next process.
+        Those that it does not reach are told to try elsewhere. Jobs are not finished but kept for
+        the next process.
         """
         if self.state is not State.FAILED:
             self.state = State.DRAINING
         await self.jobs.pause()
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self.settings.shutdown_grace_s):
                 await self._idle.wait()
                 if self._batcher is not None:
                     await self._batcher.drain()
+        except TimeoutError:
+            self._grace_over.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_ANSWERS_S):
+                    await self._idle.wait()
         await self.jobs.close()
         if self._transcriber is not None:
             self._transcriber.close()
+
+    async def out_of_time(self) -> NoReturn:
+        """Wait until the grace of a drain is over.
+
+        Raises:
+            NotReady: it is; what is still at work will not be finished here.
+        """
+        await self._grace_over.wait()
+        raise NotReady(self.state.value)
 
     def _ready_for_work(self) -> Transcriber:
         try:

@@ -8,6 +8,7 @@ import logging
 from contextvars import ContextVar
 from typing import Literal
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 LogFormat = Literal["text", "json"]
@@ -34,7 +35,12 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
 
 
 def _json() -> logging.Formatter:
-    return JsonFormatter(FIELDS, rename_fields=JSON_NAMES, timestamp="time")
+    return JsonFormatter(
+        FIELDS,
+        rename_fields=JSON_NAMES,
+        timestamp="time",
+        reserved_attrs=[*RESERVED_ATTRS, "color_message"],  # uvicorn's message for terminals
+    )
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

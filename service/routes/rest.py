@@ -1,9 +1,9 @@
 """`POST /transcribe`."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
@@ -67,8 +67,8 @@ async def transcribe(request: Request) -> Response:
                 request.headers, request.stream(), max_bytes=settings.max_upload_bytes
             ) as upload,
         ):
-            result = await _while_connected(
-                request,
+            result = await _unless(
+                (_disconnect(request), service.out_of_time()),
                 transcriber.transcribe(
                     upload.file,
                     Options.of(upload.fields),
@@ -79,25 +79,30 @@ async def transcribe(request: Request) -> Response:
     return Response(body.model_dump_json(), media_type="application/json")
 
 
-async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do the work, but cancel it if the client goes away.
+async def _unless(ends: Sequence[Coroutine[Any, Any, NoReturn]], work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, but cancel it when one of the ends comes.
+
+    Raises:
+        Exception: what that end raises.
+    """
+    working = asyncio.create_task(work)
+    waiting: set[asyncio.Task[Any]] = {working, *map(asyncio.create_task, ends)}
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        first = working if working in done else done.pop()
+        return cast(T, first.result())
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
+async def _disconnect(request: Request) -> NoReturn:
+    """Wait until the client goes away.
 
     Raises:
         ClientDisconnect: it did.
     """
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnect(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.wait({working, leaving})
-
-
-async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    raise ClientDisconnect

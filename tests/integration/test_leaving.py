@@ -1,12 +1,16 @@
 """A client that hangs up on a real socket, while its long file waits for the model."""
 
+import json
 import re
+import signal
 import socket
 
 import httpx
 import numpy as np
 from audio_files import wav
-from server_process import PATIENCE_S
+from server_process import PATIENCE_S, connected, process, wait_for_readiness
+
+from service.config import PACKAGED_BUNDLE
 
 RATE_HZ = 8000
 LENGTH_S = 600
@@ -39,3 +43,19 @@ def test_queued_work_of_a_client_that_left_is_dropped_and_counted(server):
     assert sample(client, "stt_cancelled_total") > cancelled
     assert sample(client, "stt_batch_audio_seconds_sum") - computed_s < LENGTH_S
     assert client.get("/health/ready").status_code == 200
+
+
+def test_work_that_outlasts_the_grace_is_told_to_go_elsewhere():
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, LENGTH_S * RATE_HZ)
+    settings = {"STT_SHUTDOWN_GRACE_S": "0.2"}
+    with process(PACKAGED_BUNDLE, **settings) as running, connected(running) as client:
+        wait_for_readiness(client, 200)
+        with post_and_keep_open(client, wav(noise, RATE_HZ)) as connection:
+            while not sample(client, 'stt_queue_size{lane="bulk"}'):
+                pass
+            running.send_signal(signal.SIGTERM)
+            with connection.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+        assert running.wait(PATIENCE_S) == 0
+    assert b" 503 " in head
+    assert json.loads(body)["error"]["code"] == "not_ready"

@@ -1,0 +1,29 @@
+# The service on CPUs, with the bundles that come along and without torch:
+#
+#   docker build -f docker/cpu.Dockerfile -t wsm-stt:cpu .
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+RUN python3 -m venv /opt/wsm
+COPY pyproject.toml LICENSE README.md ./
+COPY service service
+COPY model_export model_export
+RUN /opt/wsm/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check '.[cpu]' \
+    && /opt/wsm/bin/pip uninstall --yes pip
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --system --gid 10001 wsm \
+    && useradd --system --uid 10001 --gid wsm --no-create-home --home-dir /var/lib/wsm wsm \
+    && install --directory --owner=wsm --group=wsm /var/lib/wsm/jobs
+COPY --from=build /opt/wsm /opt/wsm
+ENV PATH=/opt/wsm/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    STT_HOST=0.0.0.0 \
+    STT_JOBS_DIR=/var/lib/wsm/jobs \
+    STT_LOG_FORMAT=json
+USER wsm
+EXPOSE 8000
+# `docker compose up --wait` returns once the bundle is loaded and tested.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+ENTRYPOINT ["wsm-serve"]
+CMD ["run"]

@@ -1,0 +1,80 @@
+import io
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from recordings import recordings
+
+from service.audio import SAMPLE_RATE_HZ
+
+pytestmark = pytest.mark.containers
+CLIENTS = 24
+SCRAPES_S = 30  # several times the scrape interval
+
+
+def test_speech_is_transcribed_through_the_published_port(client):
+    spoken = recordings()[0]
+    answer = client.post("/transcribe", files={"file": spoken.path.read_bytes()})
+    assert answer.status_code == 200
+    heard = answer.json()["text"].split()
+    assert len(set(heard) & set(spoken.text.split())) > len(set(spoken.text.split())) / 2
+
+
+def test_prometheus_scrapes_the_service_by_its_name(stack, client):
+    client.post("/transcribe", files={"file": recordings()[0].path.read_bytes()})
+    query = 'sum(stt_requests_total{endpoint="/transcribe",job="wsm-stt"}) > 0'
+    ends_s = time.monotonic() + SCRAPES_S
+    found: list[object] = []
+    while not found and time.monotonic() < ends_s:
+        answer = httpx.get(
+            f"{stack.addresses['prometheus']}/api/v1/query", params={"query": query}
+        ).json()
+        found = answer["data"]["result"]
+        time.sleep(0.5)
+    assert found
+
+
+def test_a_container_holds_no_more_rights_than_it_needs(stack, client):
+    assert "uid=10001" in stack.compose("exec", "-T", "stt", "id")
+    probe = "import pathlib; pathlib.Path('/opt/wsm/written').touch()"
+    with pytest.raises(AssertionError, match="Read-only file system"):
+        stack.compose("exec", "-T", "stt", "python", "-c", probe)
+
+
+def test_logs_are_objects_with_the_ids_of_requests(stack, client):
+    client.get("/version", headers={"X-Request-ID": "seen-in-the-log"})
+    printed = stack.compose("logs", "--no-color", "--no-log-prefix", "stt").splitlines()
+    # Compose erases the line before it prints one, terminal or not.
+    entries = [json.loads(line.removeprefix("\x1b[2K")) for line in printed]
+    assert any(entry.get("request_id") == "seen-in-the-log" for entry in entries)
+
+
+def test_stopping_loses_no_request_that_was_accepted(stack, client):
+    clip = wav_of(np.tile(recordings()[0].waveform(), 4))
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        posted = [
+            pool.submit(client.post, "/transcribe", files={"file": clip}) for _ in range(CLIENTS)
+        ]
+        while waiting(client) < CLIENTS / 2:
+            time.sleep(0.02)
+        stack.compose("stop", "stt")
+        answers = [answer.result() for answer in posted]
+    # Whoever came after the signal is told to go elsewhere; everybody else is answered.
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert sum(answer.status_code == 200 for answer in answers) >= CLIENTS / 2
+
+
+def wav_of(waveform):
+    file = io.BytesIO()
+    soundfile.write(file, waveform, SAMPLE_RATE_HZ, format="WAV")
+    return file.getvalue()
+
+
+def waiting(client):
+    """Utterances in the queue, over all lanes."""
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("stt_queue_size{"))
