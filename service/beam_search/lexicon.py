@@ -15,8 +15,6 @@ from flashlight.lib.text.decoder import SmearingMode, Trie, TrieNode
 
 from service.bundle import Vocabulary
 
-UNKNOWN = -1
-
 
 class Entry(NamedTuple):
     """What a trie holds.
@@ -58,10 +56,12 @@ class Speller:
         for word in phrase.split(" "):
             # Of a large lexicon's time to load, this is most: no search where none is needed.
             tokens = word if self._are_characters else self._letter.findall(word)
-            ids = [self._letter_ids.get(token, UNKNOWN) for token in tokens]
-            if not word or UNKNOWN in ids or "".join(tokens) != word:
+            try:
+                spelling += [self._letter_ids[token] for token in tokens]
+            except KeyError:
                 return None
-            spelling += ids
+            if not word or "".join(tokens) != word:
+                return None
             spelling.append(self.delimiter_id)
         return tuple(spelling)
 
