@@ -1,5 +1,6 @@
 """Settings from the environment; nothing else in the package reads it."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,11 @@ def find_bundle(named: Path) -> Path:
     packaged = PACKAGED_BUNDLES / named
     is_name = len(named.parts) == 1
     return packaged if is_name and not named.exists() and packaged.is_dir() else named
+
+
+def visible_gpu() -> str:
+    """Index or UUID of the GPU that CUDA takes first."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
 
 
 class InvalidSettings(Exception):

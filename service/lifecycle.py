@@ -11,13 +11,13 @@ from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
-from service import memory
+from service import gpu_memory, memory
 from service.admission import Rejection
 from service.audio import SAMPLE_RATE_HZ
 from service.backends import LoadedModel, Tuning, load_model
 from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import Bundle, load_bundle
-from service.config import Settings
+from service.config import Settings, visible_gpu
 from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
 from service.metrics import Metrics
@@ -68,6 +68,7 @@ class Service:
         self._idle = asyncio.Event()
         self._idle.set()
         self._grace_over = asyncio.Event()
+        self.metrics.ready.set_function(self._is_ready)
 
     async def start(self) -> None:
         """Load and test the bundle in a thread, then take requests.
@@ -167,6 +168,13 @@ class Service:
         await self._grace_over.wait()
         raise NotReady(self.state.value)
 
+    def _is_ready(self) -> bool:
+        try:
+            self.ready()
+        except NotReady:
+            return False
+        return True
+
     def _ready_for_work(self) -> Transcriber:
         try:
             transcriber = self.ready()
@@ -186,6 +194,9 @@ class Service:
 
     def _describe(self, bundle: Bundle, loaded: LoadedModel) -> None:
         name, variant = bundle.manifest.name, loaded.variant
+        if loaded.device == "cuda":
+            gpu_memory.watch(self.metrics.registry, visible_gpu())
+        self.metrics.sessions.set(loaded.sessions)
         self.metrics.model_memory_bytes.labels(name).set(loaded.memory_bytes)
         self.metrics.model_info.info(
             {

@@ -87,6 +87,8 @@ class Metrics:
         )
 
     def _add_model(self) -> None:
+        self.ready = self._gauge("stt_ready", "1 while requests are taken, else 0.")
+        self.sessions = self._gauge("stt_sessions", "Batches that the model takes at once.")
         self.model_info = Info("stt_model", "The model being served.", registry=self.registry)
         self.model_memory_bytes = self._gauge(
             "stt_model_memory_bytes", "Growth of resident memory as the model loaded.", "model"

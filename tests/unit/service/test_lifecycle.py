@@ -34,7 +34,9 @@ async def test_it_is_not_ready_until_the_bundle_is_loaded(service):
     with pytest.raises(NotReady, match="being loaded"), service.admit():
         pass
     assert sample(service, "stt_rejected_total", reason="not_ready") == 1
+    assert sample(service, "stt_ready") == 0
     await service.start()
+    assert sample(service, "stt_ready") == 1
     with service.admit() as transcriber:
         assert (await transcriber.transcribe(wav(speak("a b")))).transcript.text == "a b"
     await service.drain()
@@ -51,6 +53,7 @@ async def test_what_is_served_is_described(service, folder):
         "device": "cpu",
     }
     assert sample(service, "stt_model_info", **labels) == 1
+    assert sample(service, "stt_sessions") == service.loaded.sessions
     assert sample(service, "stt_model_memory_bytes", model="tiny") >= 0
     await service.drain()
 

@@ -26,6 +26,8 @@ EXPECTED = {
     "stt_queue_audio_seconds": ("lane",),
     "stt_jobs": ("status",),
     "stt_jobs_finished_total": ("outcome",),
+    "stt_ready": (),
+    "stt_sessions": (),
     "stt_model_memory_bytes": ("model",),
     "stt_peak_memory_bytes": (),
     "stt_model_info": (),
