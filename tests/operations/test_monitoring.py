@@ -1,0 +1,173 @@
+"""Metrics, rules and dashboard, with a real server, real speech and a real Prometheus."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from monitored import CONFIG, DASHBOARD, ROOT, panels, prometheus, promtool, substituted
+from prometheus_client import CollectorRegistry
+from recordings import recordings
+from server_process import PATIENCE_S, serving
+
+from service.audio import SAMPLE_RATE_HZ
+from service.config import PACKAGED_BUNDLE, Settings
+from service.metrics import Metrics
+
+NEEDS_A_GPU = {"GPU memory"}
+ALERTS = yaml.safe_load((CONFIG / "rules" / "alerts.yml").read_text())["groups"][0]["rules"]
+LOAD_S = 12
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """A server that has worked for a while, and the Prometheus that watched it."""
+    settings = {"STT_MAX_AUDIO_S": "600", "STT_JOBS_DIR": str(tmp_path_factory.mktemp("jobs"))}
+    with (
+        serving(PACKAGED_BUNDLE, **settings) as client,
+        prometheus(tmp_path_factory.mktemp("prometheus"), client.base_url.netloc.decode()) as asked,
+    ):
+        work(client)
+        yield client, asked
+
+
+def work(client):
+    """Clips, a long file, a job, and files that are refused, for some scrapes."""
+    clips = [recording.path.read_bytes() for recording in recordings()[:8]]
+    long = wav_of(np.tile(recordings()[0].waveform(), 20))
+    ends_s = time.monotonic() + LOAD_S
+    with ThreadPoolExecutor(6) as pool:
+        job = pool.submit(client.post, "/jobs", files={"file": long})
+        while time.monotonic() < ends_s:
+            sent = [pool.submit(client.post, "/transcribe", files={"file": clip}) for clip in clips]
+            sent.append(pool.submit(client.post, "/transcribe", files={"file": long}))
+            assert {one.result().status_code for one in sent} == {200}
+            assert client.post("/transcribe", files={"file": b"no audio"}).status_code == 415
+        assert job.result().status_code == 202
+
+
+def wav_of(waveform):
+    file = io.BytesIO()
+    soundfile.write(file, waveform, SAMPLE_RATE_HZ, format="WAV")
+    return file.getvalue()
+
+
+def targets(panel):
+    return [target["expr"] for target in panel["targets"]]
+
+
+def test_metrics_are_as_prometheus_wants_them(watched):
+    client, _ = watched
+    promtool("check", "metrics", given=client.get("/metrics").text)
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
+def test_every_query_of_every_panel_has_data(watched, panel):
+    _, asked = watched
+    for expression in targets(panel):
+        ends_s = time.monotonic() + PATIENCE_S
+        found = asked.query(substituted(expression))
+        while not found and panel["title"] not in NEEDS_A_GPU and time.monotonic() < ends_s:
+            time.sleep(0.5)
+            found = asked.query(substituted(expression))
+        assert bool(found) == (panel["title"] not in NEEDS_A_GPU), expression
+
+
+def test_panels_tell_what_happened(watched):
+    _, asked = watched
+    numbers = {
+        panel["title"]: float(asked.query(substituted(targets(panel)[0]))[0]["value"][1])
+        for panel in panels()
+        if panel["type"] == "stat"
+    }
+    assert numbers["Replicas ready"] == 1
+    assert numbers["Answers that are errors"] == 0
+    assert numbers["Speed"] > 1
+    assert 0 < numbers["Busy"] <= 1.1
+
+
+def test_nothing_fires_while_all_is_well(watched):
+    _, asked = watched
+    assert asked.query('ALERTS{alertstate="firing"}') == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "recorded"),
+    [
+        ({"STT_MAX_QUEUE": "1", "STT_SESSIONS": "1"}, 429, "job:stt_refused:ratio_rate5m"),
+        ({"STT_REQUEST_TIMEOUT_S": "0.01"}, 504, "job:stt_errors:ratio_rate5m"),
+    ],
+    ids=["a full queue", "a short deadline"],
+)
+def test_trouble_shows_in_what_alerts_watch(tmp_path, settings, status, recorded):
+    clips = [recording.path.read_bytes() for recording in recordings()[:8]]
+    with (
+        serving(PACKAGED_BUNDLE, STT_JOBS_DIR=str(tmp_path / "jobs"), **settings) as client,
+        prometheus(tmp_path, client.base_url.netloc.decode()) as asked,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        ends_s = time.monotonic() + PATIENCE_S
+        found = []
+        while not found and time.monotonic() < ends_s:
+            sent = [pool.submit(client.post, "/transcribe", files={"file": clip}) for clip in clips]
+            assert status in {one.result().status_code for one in sent}
+            found = asked.query(f"{recorded} > 0.01")
+        assert found
+
+
+def test_the_rules_do_what_their_cases_say():
+    promtool("check", "config", CONFIG / "prometheus.yml")
+    promtool("test", "rules", Path(__file__).with_name("alerts_test.yml"))
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_every_alert_has_a_case_and_a_section_in_the_runbook(rule):
+    name = rule["alert"]
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert rule["annotations"]["runbook"] == f"deploy/runbook.md#{name.lower()}"
+    assert f"\n## {name}\n" in (ROOT / "deploy" / "runbook.md").read_text()
+    assert name in Path(__file__).with_name("alerts_test.yml").read_text()
+
+
+def test_the_dashboard_is_what_its_source_makes(tmp_path):
+    folder = DASHBOARD.parents[1]
+    code = "import json, dashboard; print(json.dumps(dashboard.dashboard(), indent=2))"
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert made.stdout == DASHBOARD.read_text(), "run python docker/grafana/dashboard.py"
+
+
+def test_panels_explain_themselves_and_lie_side_by_side():
+    cells = set()
+    for panel in panels():
+        assert len(panel["description"]) > 40, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        place = panel["gridPos"]
+        mine = {
+            (place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])
+        }
+        assert not mine & cells, panel["title"]
+        assert all(x < 24 for x, _ in mine)
+        cells |= mine
+
+
+def test_settings_and_metrics_that_are_named_exist():
+    rules = "".join(path.read_text() for path in (CONFIG / "rules").glob("*.yml"))
+    registry = CollectorRegistry()
+    Metrics(registry)
+    known = {family.name for family in registry.collect()} | {"stt_gpu_memory_bytes"}
+    recorded = set(re.findall(r"record: \w+:(stt_\w+):", rules))
+    for text in (rules, DASHBOARD.read_text()):
+        for name in re.findall(r"\bstt_\w+", text):
+            bare = re.sub(r"_(total|sum|count|bucket|info)$", "", name)
+            assert {name, bare} & (known | recorded), name
+        for name in re.findall(r"STT_(\w+)", text):
+            assert name.lower() in Settings.model_fields
