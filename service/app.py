@@ -20,7 +20,9 @@ from service.routes.middleware import RequestContext
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, stop: Callable[[], None] | None = None, with_jobs: bool = True
+) -> FastAPI:
     """Wire the service for one bundle.
 
     Args:
@@ -28,8 +30,10 @@ def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) ->
         stop: ends the server around the application. With it the application answers SIGTERM and
             SIGINT itself: it drains, still telling clients so, and then stops. It also stops if
             the bundle cannot be loaded, with `State.FAILED` left in `app.state.service`.
+        with_jobs: whether there are jobs; not where processes share an address, since a job is
+            known only to the one that took it.
     """
-    service = Service(settings, with_jobs=True)
+    service = Service(settings, with_jobs=with_jobs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -49,7 +53,8 @@ def create_app(settings: Settings, *, stop: Callable[[], None] | None = None) ->
     )
     app.state.service = service
     app.include_router(rest.router)
-    app.include_router(jobs.router)
+    if with_jobs:
+        app.include_router(jobs.router)
     app.include_router(health.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])

@@ -13,12 +13,11 @@ import uvicorn
 
 from service.app import create_app
 from service.config import InvalidSettings, Settings, load_settings
-from service.errors import InvalidBundle, InvalidRequest, Overloaded, ServiceError
+from service.errors import InvalidBundle, InvalidRequest, ServiceError
 from service.lifecycle import Service, State
 from service.logs import configure_logging
 from service.options import Decoding, Options
 from service.schemas import TranscriptionBody
-from service.transcriber import Transcription
 
 CONNECTIONS_CLOSE_S = 2
 USAGE_ERROR = 2
@@ -107,22 +106,13 @@ async def _transcribe(settings: Settings, options: argparse.Namespace) -> int:
     return int(failures > 0)
 
 
-async def _patiently(service: Service, file: str, asked: Options) -> Transcription:
-    """Try again as long as there is no room: whoever asks for many files waits for all of them."""
-    while True:
-        try:
-            return await service.ready().transcribe(file, asked)
-        except Overloaded as error:
-            await asyncio.sleep(error.retry_after_s)
-
-
 async def _transcribe_file(
     service: Service, file: str, asked: Options, room: asyncio.Semaphore, *, as_json: bool
 ) -> tuple[str, bool]:
     """What to print, and whether it is an error."""
     try:
         async with room:
-            result = await _patiently(service, file, asked)
+            result = await service.ready().transcribe_patiently(file, asked)
     except ServiceError as error:
         return f"{file}: {error.message} [{error.code}]", True
     except OSError as error:

@@ -6,6 +6,7 @@ Decoding and reading run in a bounded pool of threads, inference in the batcher'
 only waits.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from service.bundle import Manifest
 from service.config import Settings
 from service.ctc import Transcript, Word
 from service.decoding import Decoder
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, Overloaded
 from service.metrics import Metrics
 from service.options import Options
 from service.passes import Passes, Progress
@@ -146,6 +147,19 @@ class Transcriber:
             self._manifest.name,
             Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s),
         )
+
+    async def transcribe_patiently(self, source: Source, options: Options) -> Transcription:
+        """As `transcribe`, again and again until there is room: for who brings many files.
+
+        Args:
+            source: a path, or bytes; it is read anew each time.
+            options: what is asked for.
+        """
+        while True:
+            try:
+                return await self.transcribe(source, options)
+            except Overloaded as error:
+                await asyncio.sleep(error.retry_after_s)
 
     def check_served(self, options: Options) -> None:
         """Refuse what `transcribe` would refuse before it looks at the audio.
