@@ -151,7 +151,7 @@ spanish: $(DEV_STAMP) ## train and export a Spanish bundle, from BASE, SPANISH_C
 		--notes model_export/corpora/spanish_notes.md \
 		--summary 'Trained on synthetic voices only.'
 
-check: $(DEV_STAMP) ## lint, formatting, types and the layering of modules
+check: $(DEV_STAMP) ## lint, formatting, types, the layering of modules, Dockerfiles
 	@echo "==> ruff check"
 	@$(BIN)/ruff check .
 	@echo "==> ruff format --check"
@@ -160,6 +160,8 @@ check: $(DEV_STAMP) ## lint, formatting, types and the layering of modules
 	@$(BIN)/mypy
 	@echo "==> lint-imports"
 	@$(BIN)/lint-imports
+	@echo "==> hadolint"
+	@$(BIN)/hadolint docker/*.Dockerfile
 
 format: $(DEV_STAMP) ## format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only .

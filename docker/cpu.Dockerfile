@@ -8,7 +8,11 @@ COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
 RUN /opt/wsm/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check '.[cpu]' \
-    && /opt/wsm/bin/pip uninstall --yes pip
+    && /opt/wsm/bin/pip uninstall --yes setuptools pip
+# Nothing runs the tests and converters that numpy and onnxruntime bring along.
+WORKDIR /opt/wsm/lib/python3.11/site-packages
+RUN find numpy onnxruntime -type d -name tests -prune -exec rm -r {} + \
+    && rm -r onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --system --gid 10001 wsm \
@@ -20,7 +24,7 @@ ENV PATH=/opt/wsm/bin:$PATH \
     STT_HOST=0.0.0.0 \
     STT_JOBS_DIR=/var/lib/wsm/jobs \
     STT_LOG_FORMAT=json
-USER wsm
+USER 10001
 EXPOSE 8000
 # `docker compose up --wait` returns once the bundle is loaded and tested.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \

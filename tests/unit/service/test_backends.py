@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ from service.backends.parallelism import usable_cores
 from service.bundle import Bundle, Variant, load_bundle, sha256_of
 from service.errors import InferenceFailed, InvalidBundle
 
+ROOT = Path(__file__).parents[3]
 TOKENS = ("<pad>", "|", "a")
 WEIGHTS = np.array([[1.0, -2.0, 3.0]], dtype=np.float32)
 WAVEFORM = np.array([0.5, -1.0, 0.25, 0.0], dtype=np.float32)
@@ -324,3 +326,11 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.ts").write_bytes(b"not an archive")
     with pytest.raises(InvalidBundle, match="cannot be loaded by torch"):
         load_model(bundle_of(tmp_path, TORCHSCRIPT), device="cpu", runtime="torchscript")
+
+
+def test_the_runtime_reports_to_nobody(tmp_path):
+    """ONNX Runtime's telemetry would leave the id of this device in the user's folder."""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", "import service.backends.onnx"]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -1,0 +1,45 @@
+# The service on an NVIDIA GPU; deploy/README.md says which driver it needs:
+#
+#   docker build -f docker/gpu.Dockerfile -t wsm-stt:gpu .
+#
+# CUDA, cuDNN and onnxruntime-gpu belong together: 1.27 and later want CUDA 13.
+ARG CUDA=12.9.1
+FROM nvidia/cuda:${CUDA}-cudnn-runtime-ubuntu24.04 AS python
+# Ubuntu keeps one version of each package only, so that pinned ones vanish.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM python AS build
+ARG ONNXRUNTIME="onnxruntime-gpu>=1.24,<1.27"
+WORKDIR /src
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-venv \
+    && rm -rf /var/lib/apt/lists/* \
+    && python3 -m venv /opt/wsm
+COPY pyproject.toml LICENSE README.md ./
+COPY service service
+COPY model_export model_export
+RUN /opt/wsm/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        '.[gpu]' "${ONNXRUNTIME}" \
+    && /opt/wsm/bin/pip uninstall --yes pip
+
+FROM python
+RUN groupadd --system --gid 10001 wsm \
+    && useradd --system --uid 10001 --gid wsm --no-create-home --home-dir /var/lib/wsm wsm \
+    && install --directory --owner=wsm --group=wsm /var/lib/wsm/jobs
+COPY --from=build /opt/wsm /opt/wsm
+ENV PATH=/opt/wsm/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    STT_DEVICE=cuda \
+    STT_HOST=0.0.0.0 \
+    STT_JOBS_DIR=/var/lib/wsm/jobs \
+    STT_LOG_FORMAT=json
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/ready', timeout=2)"]
+ENTRYPOINT ["wsm-serve"]
+CMD ["run"]
