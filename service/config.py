@@ -30,6 +30,11 @@ def visible_gpu() -> str:
     return os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
 
 
+def silence_onnxruntime() -> None:
+    """Keep ONNX Runtime from reporting to its maker, as its builds do unless told before import."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 class InvalidSettings(Exception):
     """A variable holds a value that cannot be used."""
 

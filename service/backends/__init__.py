@@ -1,6 +1,5 @@
 """Runtimes for acoustic models; nothing heavy is imported before a model is loaded."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,10 +10,10 @@ from service.backends.base import AcousticModel, Arithmetic, Device, Tuning
 from service.backends.parallelism import Parallelism, choose_parallelism, usable_cores
 from service.backends.warmup import length_buckets, warm_up, warmup_shapes
 from service.bundle import Bundle, Golden, Precision, Runtime, Variant
+from service.config import silence_onnxruntime
 from service.errors import InferenceFailed, InvalidBundle
 
-# Its builds report to their maker otherwise; it must stand there before onnxruntime is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+silence_onnxruntime()
 
 __all__ = [
     "MAX_BATCH_SAMPLES",
