@@ -58,7 +58,9 @@ def create_app(
     app.include_router(health.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
-    app.add_middleware(RequestContext, metrics=service.metrics, endpoints=endpoints)
+    app.add_middleware(
+        RequestContext, metrics=service.metrics, tracer=service.tracer, endpoints=endpoints
+    )
     return app
 
 

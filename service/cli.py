@@ -35,13 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings(options.bundle)
+        configure_logging(settings.log_level, settings.log_format)
+        if options.command == "run":
+            return _run(settings)
+        return asyncio.run(_transcribe(settings, options))
     except InvalidSettings as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
-    configure_logging(settings.log_level, settings.log_format)
-    if options.command == "run":
-        return _run(settings)
-    return asyncio.run(_transcribe(settings, options))
 
 
 def _parser() -> argparse.ArgumentParser:

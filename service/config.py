@@ -181,6 +181,10 @@ class Settings(BaseSettings):
     log_format: LogFormat = "text"
     """Lines for people, or `json`, objects for a collector of logs; both on standard error."""
 
+    tracing: bool = False
+    """Send spans to a collector of OpenTelemetry; needs the extra `tracing`. Where, and how many of
+    them, is told by that project's own variables, such as `OTEL_EXPORTER_OTLP_ENDPOINT`."""
+
     log_level: Literal["critical", "error", "warning", "info", "debug"] = "info"
     """Least severity of what is logged to standard error."""
 

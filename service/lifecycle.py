@@ -22,6 +22,7 @@ from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
 from service.metrics import Metrics
 from service.reading import Reader, open_reader
+from service.tracing import open_tracer
 from service.transcriber import Transcriber
 
 LAST_ANSWERS_S = 1.0  # for telling those who did not come to their turn
@@ -42,6 +43,7 @@ class Service:
     Attributes:
         settings: how it runs.
         metrics: its own registry and everything in it.
+        tracer: of requests and their stages.
         state: where in its life it is.
         bundle: what is served, once ready.
         loaded: the model that runs, once ready.
@@ -56,6 +58,7 @@ class Service:
     def __init__(self, settings: Settings, *, with_jobs: bool = False) -> None:
         self.settings = settings
         self.metrics = Metrics(CollectorRegistry())
+        self.tracer = open_tracer(settings.tracing)
         self.jobs = Jobs(settings, self.metrics)
         self._with_jobs = with_jobs
         self.state = State.LOADING
@@ -91,7 +94,7 @@ class Service:
         limits = _batch_limits(self.settings, loaded)
         self._batcher = Batcher(loaded.model, limits, self.metrics)
         self._transcriber = Transcriber(
-            bundle.manifest, self._batcher, reader, self.metrics, self.settings
+            bundle.manifest, self._batcher, reader, self.metrics, self.settings, self.tracer
         )
         await self._batcher.start()
         if self._with_jobs:
@@ -158,6 +161,7 @@ class Service:
         await self.jobs.close()
         if self._transcriber is not None:
             self._transcriber.close()
+        await asyncio.to_thread(self.tracer.close)
 
     async def out_of_time(self) -> NoReturn:
         """Wait until the grace of a drain is over.

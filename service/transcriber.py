@@ -25,6 +25,7 @@ from service.metrics import Metrics
 from service.options import Options
 from service.passes import Passes, Progress
 from service.reading import Reader
+from service.tracing import Tracer, Untraced
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ class Transcriber:
         reader: of the same bundle.
         metrics: fed with what concerns decoding and reading.
         settings: limits of the audio, of one pass, and of the threads.
+        tracer: of each file and its stages.
     """
 
     def __init__(
@@ -85,10 +87,12 @@ class Transcriber:
         reader: Reader,
         metrics: Metrics,
         settings: Settings,
+        tracer: Tracer = Untraced(),  # noqa: B008  has no state
     ) -> None:
         self._manifest = manifest
         self._reader = reader
         self._metrics = metrics
+        self._tracer = tracer
         limits = AudioLimits(
             max_duration_s=settings.max_audio_s,
             max_channels=settings.max_channels,
@@ -128,6 +132,19 @@ class Transcriber:
             InferenceFailed: the model failed.
         """
         self.check_served(options)
+        with self._tracer.span("transcribe") as span:
+            done = await self._transcribe(source, options, deadline_s, lane, progress)
+            span.set({"audio.duration_s": done.duration_s})
+        return done
+
+    async def _transcribe(
+        self,
+        source: Source,
+        options: Options,
+        deadline_s: float | None,
+        lane: Lane | None,
+        progress: Progress | None,
+    ) -> Transcription:
         started_s = time.monotonic()
         async with self._decoder.decoded(source) as waveform:
             decode_s = time.monotonic() - started_s
@@ -140,12 +157,22 @@ class Transcriber:
         self._metrics.ctc_decode_duration.observe(ctc_s)
         self._metrics.audio_seconds.inc(duration_s)
         total_s = time.monotonic() - started_s
+        timing = Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s)
+        self._tracer.stages(
+            started_s,
+            (
+                ("decode", timing.decode_s),
+                ("queue", timing.queue_s),
+                ("inference", timing.inference_s),
+                ("ctc", timing.ctc_s),
+            ),
+        )
         return Transcription(
             transcript,
             duration_s,
             options.language or self._only_language(),
             self._manifest.name,
-            Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s),
+            timing,
         )
 
     async def transcribe_patiently(self, source: Source, options: Options) -> Transcription:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import REQUEST_ID
 from service.metrics import Metrics
+from service.tracing import Span, Tracer, Untraced
 
 REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_PARENT_HEADER = "traceparent"  # W3C Trace Context
@@ -30,12 +31,16 @@ class RequestContext:
     Args:
         app: what it surrounds.
         metrics: fed with what concerns requests.
+        tracer: of a span for each request, but for probes.
         endpoints: routes' paths that metrics name; all others count as one.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, endpoints: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, tracer: Tracer, endpoints: Collection[str]
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._tracer = tracer
         self._endpoints = frozenset(endpoints)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +48,15 @@ class RequestContext:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        if scope["path"] in PROBED_ENDPOINTS:
+            await self._handle(scope, receive, send, Untraced())
+            return
+        with self._tracer.request(scope["method"], headers) as span:
+            await self._handle(scope, receive, send, span)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
+        request_id = _request_id(Headers(scope=scope), span.trace_id)
         REQUEST_ID.set(request_id)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
@@ -59,13 +72,22 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._observe(scope, status, time.monotonic() - started_s)
+            self._observe(scope, status, time.monotonic() - started_s, span)
 
-    def _observe(self, scope: Scope, status: int, duration_s: float) -> None:
+    def _observe(self, scope: Scope, status: int, duration_s: float, span: Span) -> None:
         path = getattr(scope.get("route"), "path", None)  # a template: /jobs/{id}, never an id
         endpoint = path if path in self._endpoints else OTHER_ENDPOINT
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_duration.labels(endpoint).observe(duration_s)
+        span.set(
+            {
+                "http.request.method": scope["method"],
+                "http.route": endpoint,
+                "http.response.status_code": status,
+            }
+        )
+        if status >= 500:
+            span.fail()
         facts = {
             "method": scope["method"],
             "endpoint": endpoint,
@@ -78,9 +100,9 @@ class RequestContext:
         logger.log(level, line, facts, extra=facts)
 
 
-def _request_id(headers: Headers) -> str:
-    """The client's own, or else its trace's, or else a new one."""
+def _request_id(headers: Headers, trace_id: str | None) -> str:
+    """The client's own, or else its trace's, or else that of ours, or else a new one."""
     if _ACCEPTED_ID.fullmatch(given := headers.get(REQUEST_ID_HEADER, "")):
         return given
     trace = _TRACE_PARENT.fullmatch(headers.get(TRACE_PARENT_HEADER, ""))
-    return trace[1] if trace else uuid.uuid4().hex
+    return trace[1] if trace else trace_id or uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""What the metrics of one request cost, beside the request itself."""
+"""What metrics and spans of one request cost, beside the request itself."""
 
 import statistics
 import time
@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from service.lanes import Lane
 from service.metrics import Metrics
+from service.tracing import open_tracer
 
 CALLS = 2000
 ROUNDS = 21
@@ -47,3 +48,21 @@ def test_metrics_cost():
     print()
     for what, times in (("one request", request), ("one scrape", scrape)):
         print(f"{what}: {statistics.median(times):.0f} us, {min(times):.0f} to {max(times):.0f}")
+
+
+def trace(tracer):
+    """All spans of one request."""
+    with tracer.request("POST", {}) as span, tracer.span("transcribe"):
+        stages = (("decode", 0.004), ("queue", 0.001), ("inference", 0.06), ("ctc", 0.008))
+        tracer.stages(time.monotonic(), stages)
+        span.set({"http.response.status_code": 200})
+
+
+@pytest.mark.bench
+def test_tracing_cost():
+    print()
+    for what, wanted in (("tracing on", True), ("tracing off", False)):
+        tracer = open_tracer(wanted)
+        times = [microseconds(lambda tracer=tracer: trace(tracer), 50) for _ in range(ROUNDS)]
+        print(f"{what}: {statistics.median(times):.1f} us, {min(times):.1f} to {max(times):.1f}")
+        tracer.close()
