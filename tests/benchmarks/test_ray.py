@@ -1,0 +1,60 @@
+"""The Ray Data job with one actor and with two, each with a core of its own."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from ray_processes import FOLDER, environment, needs_ray
+from recordings import recordings
+
+from tests.benchmarks import options
+from tests.benchmarks.tables import print_table
+
+COPIES = 60
+ROUNDS = min(options.ROUNDS, 3)
+
+
+def job_s(source, out, actors):
+    """Seconds of the whole job, and until its first part was written."""
+    command = [sys.executable, FOLDER / "transcribe.py", source, "--out", out]
+    started_s = time.monotonic()
+    with subprocess.Popen(
+        [*map(str, command), "--actors", str(actors), "--batch-size", "16"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        lines = [(time.monotonic() - started_s, line) for line in process.stdout]
+    assert process.returncode == 0
+    first_s = next(at_s for at_s, line in lines if " files, 0 failed" in line)
+    return time.monotonic() - started_s, first_s
+
+
+@pytest.mark.bench
+@needs_ray
+def test_two_actors_against_one(tmp_path):
+    source = tmp_path / "files"
+    source.mkdir()
+    spoken = recordings()
+    for copy in range(COPIES):
+        for one in spoken:
+            (source / f"{copy}-{one.path.name}").write_bytes(one.path.read_bytes())
+    audio_s = COPIES * sum(one.waveform().size for one in spoken) / 16_000
+    rows, wholes = [], {1: [], 2: []}
+    for round_ in range(ROUNDS):
+        for actors in wholes:
+            wholes[actors].append(job_s(source, tmp_path / f"{round_}-{actors}", actors))
+    for actors, found in wholes.items():
+        whole_s = statistics.median(whole for whole, _ in found)
+        first_s = statistics.median(first for _, first in found)
+        rows.append([str(actors), f"{whole_s:.1f}", f"{first_s:.1f}", f"{audio_s / whole_s:.0f}x"])
+    ratios = [one[0] / two[0] for one, two in zip(wholes[1], wholes[2], strict=True)]
+    print_table(
+        f"{audio_s:.0f} s of speech in {COPIES * len(spoken)} files, medians of {ROUNDS}",
+        ["actors", "whole job, s", "first part, s", "speed, start included"],
+        rows,
+        f"two against one: {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]",
+    )
