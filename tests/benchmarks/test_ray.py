@@ -12,7 +12,7 @@ from recordings import recordings
 from tests.benchmarks import options
 from tests.benchmarks.tables import print_table
 
-COPIES = 60
+COPIES = 15
 ROUNDS = min(options.ROUNDS, 3)
 
 
