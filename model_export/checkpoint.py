@@ -6,11 +6,13 @@
 The frozen rest comes from the base, whose digest is held against the recorded one.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from model_export.bases.files import digest_of_base
 from model_export.bases.loading import resolve_base
@@ -151,16 +153,44 @@ def load_trained(folder: Path, model: CtcModel) -> None:
     Raises:
         CheckpointInvalid: the file is missing, damaged, or of another model.
     """
+    tensors = _read_tensors(folder)
+    names = sorted(tensors.keys() | trained_tensors(model).keys())
+    _check_shapes(folder, names, tensors, trained_tensors(model))
+    model.load_state_dict(tensors, strict=False)
+
+
+def load_start(folder: Path, model: CtcModel) -> None:
+    """Take over a checkpoint's trained tensors, whatever else will learn in this model.
+
+    Args:
+        folder: of the checkpoint.
+        model: has all its tensors.
+
+    Raises:
+        CheckpointInvalid: the file is missing, damaged, or holds what this model has not.
+    """
+    tensors = _read_tensors(folder)
+    _check_shapes(folder, sorted(tensors), tensors, dict(model.named_parameters()))
+    model.load_state_dict(tensors, strict=False)
+
+
+def _read_tensors(folder: Path) -> dict[str, Tensor]:
     try:
-        tensors = load_file(folder / WEIGHTS_FILE)
+        return load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:
         raise CheckpointInvalid(f"{folder / WEIGHTS_FILE} cannot be read: {error}") from error
-    expected = {name: tensor.shape for name, tensor in trained_tensors(model).items()}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    names = sorted(expected.keys() | found.keys())
-    if odd := [name for name in names if expected.get(name) != found.get(name)]:
+
+
+def _check_shapes(
+    folder: Path, names: list[str], found: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    odd = [name for name in names if _shape_of(name, found) != _shape_of(name, expected)]
+    if odd:
         raise CheckpointInvalid(
             f"{folder / WEIGHTS_FILE} does not fit the model: "
             f"{len(odd)} tensors differ, first {odd[0]!r}"
         )
-    model.load_state_dict(tensors, strict=False)
+
+
+def _shape_of(name: str, tensors: Mapping[str, Tensor]) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None

@@ -78,6 +78,16 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add("--dev", required=True, metavar="DATA[#SPLIT]", help="chooses the best checkpoint")
     add("--copies", default=1, type=_count, help="entries per clip, all but one augmented")
     add(
+        "--augment-batches",
+        action="store_true",
+        help="augment every batch on the device that learns from it: for GPUs, without a cache",
+    )
+    add(
+        "--trust-manifest",
+        action="store_true",
+        help="do not open every recording before training",
+    )
+    add(
         "--vocabulary",
         type=Path,
         metavar="FILE",
@@ -89,7 +99,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--base", default=DEFAULT_BASE, help="folder or hub name (%(default)s)")
     add("--revision", help="branch, tag or commit of a hub name (its main branch)")
-    add("--start", type=Path, metavar="CHECKPOINT", help="of the same kind, to begin with")
+    add("--start", type=Path, metavar="CHECKPOINT", help="whose trained tensors to begin with")
     add("--add", metavar="N", default=0, type=int, help="copies of the last layer, on top (0)")
     add("--replace", default="last:2", help="last:N, all, or a list such as 2,3 (%(default)s)")
     add("--mixer", default="wsm", choices=get_args(Mixer))
@@ -140,6 +150,7 @@ def _add_cost(group: argparse._ArgumentGroup) -> None:
         choices=("auto", *PRECISIONS),
         help="auto: bf16 where it is fast, else fp16 on a GPU, fp32 on a CPU",
     )
+    add("--workers", default=0, type=int, metavar="N", help="processes that read clips ahead (0)")
     add(
         "--cache-features",
         nargs="?",

@@ -71,8 +71,9 @@ def finetune(options: argparse.Namespace) -> None:
     start = load_spec(options.start) if options.start else None
     rules = rules_continued(options, start.text_normalisation) if start else rules_asked(options)
     train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
-    train = verified_once(train, "train", options.out)
-    dev = verified_once(dev, "dev", options.out)
+    if not options.trust_manifest:
+        train = verified_once(train, "train", options.out)
+        dev = verified_once(dev, "dev", options.out)
     vocabulary = start.vocabulary if start else _vocabulary(options, train)
     unknown = unknown_characters((clip.text for clip in dev.clips), vocabulary)
     train, dev = keep_spellable(train, vocabulary), keep_spellable(dev, vocabulary)
@@ -117,6 +118,8 @@ def _schedule(options: argparse.Namespace) -> Schedule:
         clip_norm=options.clip_norm,
         patience=options.patience,
         copies=options.copies,
+        augment_batches=options.augment_batches,
+        workers=options.workers,
         masking=None if options.no_spec_augment else masking,
         precision=choose_precision(options.precision),
         seed=options.seed,

@@ -16,13 +16,14 @@ from model_export.checkpoint import (
     ModelSpec,
     build_from_spec,
     build_teacher,
-    load_trained,
+    load_start,
     save_checkpoint,
 )
 from model_export.data import Clip, Corpus
 from model_export.errors import TrainingRefused, TrainingStopped
 from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
+from model_export.training.batch_augment import BatchAugmentation, BatchAugmenter
 from model_export.training.feature_cache import CacheRequest, cached_examples
 from model_export.training.matching import MatchingObjective
 from model_export.training.memory import MemoryTrimmer
@@ -51,7 +52,11 @@ class FineTuning:
         out: receives the checkpoint, and the trainer's own in subfolders.
         schedule: how long and how fast.
         cache_dir: keep hidden frames of the frozen part here; None computes them each time.
-        start: checkpoint of the same kind whose trained tensors to begin with.
+        start: checkpoint whose trained tensors to begin with; what learns now and did not then
+            begins as it is in the base.
+
+    Raises:
+        TrainingRefused: batches of a cache shall be augmented.
     """
 
     def __init__(
@@ -68,11 +73,13 @@ class FineTuning:
         self._schedule = schedule
         self._cache_dir = cache_dir
         self._start = start
+        if schedule.augment_batches and cache_dir is not None:
+            raise TrainingRefused("a cache keeps hidden frames; no batch of it can be augmented")
         self._process = this_process()
         torch.manual_seed(schedule.seed)
         self.model = build_from_spec(spec)
         if start is not None:
-            load_trained(start, self.model)
+            load_start(start, self.model)
         self._first_layer = first_trained_layer(self.model, spec.layers, spec.added_layers)
 
     def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
@@ -172,6 +179,8 @@ class FineTuning:
             batch_s=self._schedule.batch_s,
             unit_hz=self._unit_hz(),
             measure=measure,
+            augmenter=self._augmenter(),
+            workers=self._schedule.workers,
             model=objective,
             args=arguments,
             callbacks=self._callbacks(arguments, stop),
@@ -187,6 +196,11 @@ class FineTuning:
                 "the same command goes on from there"
             )
         return trainer
+
+    def _augmenter(self) -> BatchAugmenter | None:
+        if not self._schedule.augment_batches:
+            return None
+        return BatchAugmenter(BatchAugmentation(), self.model.front_end.longest_pass_s)
 
     def _callbacks(self, arguments: TrainingArguments, stop: SignalStop) -> list[TrainerCallback]:
         callbacks = [stop, CheckpointSeal(), MemoryTrimmer()]

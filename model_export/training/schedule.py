@@ -30,6 +30,8 @@ class Schedule:
         clip_norm: longest gradient of a step; longer ones are scaled down to it.
         patience: evaluations without improvement that end training; None trains to the end.
         copies: entries per clip and epoch, the first clean, the others augmented.
+        augment_batches: whether every batch is augmented on the device that learns from it.
+        workers: processes that read clips ahead; 0 reads them between the steps.
         masking: of hidden frames; None for none.
         precision: of the arithmetic.
         seed: of initialisation, order and masking.
@@ -45,6 +47,8 @@ class Schedule:
     clip_norm: float = 1.0
     patience: int | None = None
     copies: int = 1
+    augment_batches: bool = False
+    workers: int = 0
     masking: SpecAugment | None = field(default_factory=SpecAugment)
     precision: Precision = "fp32"
     seed: int = 0

@@ -36,6 +36,7 @@ class Outcome:
 
 
 Measure = Callable[[Sequence[Outcome]], dict[str, float]]
+Augmenter = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class SelectiveTrainer(Trainer):
@@ -48,13 +49,24 @@ class SelectiveTrainer(Trainer):
         batch_s: padded seconds of audio in a batch.
         unit_hz: input samples or frames in a second of audio.
         measure: figures of an evaluation, beside its loss.
+        augmenter: changes waveforms of a training batch, on its device; None for none.
+        workers: processes that read examples ahead.
         kwargs: of the Trainer. The model gives `losses` `[batch]` and, if it predicts,
             `predictions` `[batch, frames]`.
     """
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, batch_s: float, unit_hz: float, measure: Measure, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        batch_s: float,
+        unit_hz: float,
+        measure: Measure,
+        augmenter: Augmenter | None = None,
+        workers: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(data_collator=collate, **kwargs)
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
@@ -64,6 +76,8 @@ class SelectiveTrainer(Trainer):
         self._batch_budget = int(batch_s * unit_hz)
         self._unit_hz = unit_hz
         self._measure = measure
+        self._augmenter = augmenter
+        self._workers = workers
         self._learnt_units = 0
         self._logged_at_s = time.monotonic()
 
@@ -99,8 +113,11 @@ class SelectiveTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *rest: Any) -> Tensor:
-        """Learn from a batch, and count its audio."""
+        """Learn from a batch, augmented if asked, and count its audio."""
         self._learnt_units += int(inputs["input_lengths"].sum())
+        if self._augmenter is not None:
+            waveforms, lengths = self._augmenter(inputs["inputs"], inputs["input_lengths"])
+            inputs = inputs | {"inputs": waveforms, "input_lengths": lengths}
         return super().training_step(model, inputs, *rest)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -150,7 +167,10 @@ class SelectiveTrainer(Trainer):
             ranks=self.args.world_size,
         )
         loader: DataLoader[Any] = DataLoader(
-            examples, batch_sampler=batches, collate_fn=self.data_collator
+            examples,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            num_workers=self._workers,
         )
         # The batches are shared out already, so accelerate must not do it again.
         shared: DataLoader[Any] = prepare_data_loader(
