@@ -126,7 +126,14 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         "--patience",
         type=_count,
         metavar="N",
-        help="stop after N evaluations, of 20 in a run, without a better CER",
+        help="stop after N evaluations without a better CER",
+    )
+    add(
+        "--evaluations",
+        default=20,
+        type=_count,
+        metavar="N",
+        help="of a run, each with a checkpoint (%(default)s)",
     )
     add("--time-masks", default=2, type=int, help="of SpecAugment, per clip (%(default)s)")
     add("--width-masks", default=2, type=int, help="of SpecAugment, per clip (%(default)s)")

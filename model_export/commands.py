@@ -116,6 +116,7 @@ def _schedule(options: argparse.Namespace) -> Schedule:
         batch_s=options.batch_seconds,
         accumulate=options.accumulate,
         clip_norm=options.clip_norm,
+        evaluations=options.evaluations,
         patience=options.patience,
         copies=options.copies,
         augment_batches=options.augment_batches,

@@ -23,6 +23,7 @@ EDGE_HZ = 120.0  # how steep band limits are
 EQ_BANDS = 8
 LONGEST_RT60_S = 0.8
 COMPANDED_LEVELS = 255.0  # mu of 8-bit telephony (ITU-T G.711)
+FFT_GRID_SAMPLES = 16384  # so that there are few sizes of transforms, and each is planned once
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class BatchAugmenter(nn.Module):
     def _colour(self, waveforms: Tensor, power: Tensor) -> Tensor:
         """Rooms, equaliser and band limits in one multiplication of spectra; loudness stays."""
         amounts, samples = self._amounts, waveforms.shape[1]
-        padded = samples + int(LONGEST_RT60_S * SAMPLE_RATE_HZ)
+        padded = _transformed(samples + int(LONGEST_RT60_S * SAMPLE_RATE_HZ))
         telephone = _chosen(power, amounts.telephone_share)
         response = self._equaliser(power, padded) * self._band_limits(power, padded, telephone)
         rooms = torch.fft.rfft(room_responses(_chosen(power, amounts.room_share)), n=padded)
@@ -213,11 +214,13 @@ def room_responses(chosen: Tensor) -> Tensor:
 
 def coloured_noise(like: Tensor, slopes: Tensor) -> Tensor:
     """Noise shaped as `like` `[B, S]`, of power 1, that falls by f^-slope `[B]` in power."""
-    spectrum = torch.fft.rfft(torch.randn_like(like))
+    samples = _transformed(like.shape[1])
+    spectrum = torch.fft.rfft(torch.randn(len(like), samples, device=like.device))
     steps = torch.arange(1, spectrum.shape[1] + 1, device=like.device, dtype=like.dtype)
     # Below some 50 Hz it stays level, or brown noise would be all rumble.
-    steps = steps.clamp(min=1 + 50.0 / SAMPLE_RATE_HZ * like.shape[1])
-    shaped = torch.fft.irfft(spectrum * steps.pow(-slopes.unsqueeze(1) / 2), n=like.shape[1])
+    steps = steps.clamp(min=1 + 50.0 / SAMPLE_RATE_HZ * samples)
+    shaped = torch.fft.irfft(spectrum * steps.pow(-slopes.unsqueeze(1) / 2), n=samples)
+    shaped = shaped[:, : like.shape[1]]
     return shaped / shaped.square().mean(dim=1, keepdim=True).clamp(min=1e-20).sqrt()
 
 
@@ -232,6 +235,11 @@ def compand(waveforms: Tensor) -> Tensor:
 def mean_power(waveforms: Tensor, lengths: Tensor) -> Tensor:
     """Mean square `[B]` of the valid samples, which alone are not zero."""
     return waveforms.square().sum(dim=1) / lengths
+
+
+def _transformed(samples: int) -> int:
+    """A size of transforms that holds so many samples."""
+    return -(-samples // FFT_GRID_SAMPLES) * FFT_GRID_SAMPLES
 
 
 def _uniform(rows: Tensor, low: float, high: float) -> Tensor:

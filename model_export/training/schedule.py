@@ -10,7 +10,6 @@ from model_export.training.precision import Precision
 from model_export.training.ranks import has_accelerator
 
 WARMUP_SHARE = 0.1
-CHECKPOINT_SHARE = 0.05  # of all steps, between two evaluations, each with its checkpoint
 LOGGING_SHARE = 0.01
 WEIGHT_DECAY = 0.01
 
@@ -28,6 +27,7 @@ class Schedule:
         batch_s: padded seconds of audio in a batch, of one process.
         accumulate: batches of each process that an optimiser step learns from.
         clip_norm: longest gradient of a step; longer ones are scaled down to it.
+        evaluations: of a run, each with its checkpoint.
         patience: evaluations without improvement that end training; None trains to the end.
         copies: entries per clip and epoch, the first clean, the others augmented.
         augment_batches: whether every batch is augmented on the device that learns from it.
@@ -45,6 +45,7 @@ class Schedule:
     batch_s: float = 120.0
     accumulate: int = 1
     clip_norm: float = 1.0
+    evaluations: int = 20
     patience: int | None = None
     copies: int = 1
     augment_batches: bool = False
@@ -90,9 +91,9 @@ def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
         seed=schedule.seed,
         logging_steps=LOGGING_SHARE,
         eval_strategy="steps",
-        eval_steps=CHECKPOINT_SHARE,
+        eval_steps=1 / schedule.evaluations,
         save_strategy="steps",
-        save_steps=CHECKPOINT_SHARE,
+        save_steps=1 / schedule.evaluations,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_cer",
