@@ -104,7 +104,7 @@ def _pooled_to_chunk_end(
     chunks = _into_chunks(rows.transpose(1, 2), chunk_frames)
     later = chunks.flatten(0, 1)[:, 1:].transpose(1, 2)
     ahead = _sums(F.pad(later, [0, window_frames]), window_frames, window_frames, following)
-    whole = ahead.transpose(1, 2).unflatten(0, chunks.shape[:2]).flatten(1, 2)
+    whole: Tensor = ahead.transpose(1, 2).unflatten(0, chunks.shape[:2]).flatten(1, 2)
     return sums + whole[:, :frames].transpose(1, 2)
 
 
@@ -118,8 +118,9 @@ def _sums(rows: Tensor, size: int, window_frames: int, weights: Tensor | None) -
 def _weighted_sums(rows: Tensor, weights: Tensor) -> Tensor:
     """Correlate each feature of `[B, D, T]` with its own weights `[D, size]`, in float32."""
     kernel = weights.float().unsqueeze(1)
-    if torch.jit.is_scripting():
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
         return F.conv1d(rows, kernel, groups=kernel.shape[0])
+    # Only where it is needed: an export would make a graph of its own of the context.
     if not torch.is_autocast_enabled(rows.device.type):
         return F.conv1d(rows, kernel, groups=kernel.shape[0])
     with torch.autocast(rows.device.type, enabled=False):
@@ -129,4 +130,5 @@ def _weighted_sums(rows: Tensor, weights: Tensor) -> Tensor:
 def _into_chunks(frames: Tensor, chunk_frames: int) -> Tensor:
     """Cut `[B, T, D]` into `[B, N, C, D]`, zeros (or False) behind the last frame."""
     missing = -frames.shape[1] % chunk_frames
-    return F.pad(frames, [0, 0, 0, missing]).unflatten(1, [-1, chunk_frames])
+    chunks: Tensor = F.pad(frames, [0, 0, 0, missing]).unflatten(1, [-1, chunk_frames])
+    return chunks
