@@ -19,9 +19,10 @@ from model_export.bases.loading import resolve_base
 from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.errors import CheckpointInvalid
+from model_export.mixing.chunking import obstacles, refuse_if
 from model_export.mixing.freezing import AlsoTrain, freeze_all_but, trainable_names, trained_tensors
 from model_export.mixing.surgery import add_layers, replace_attention
-from service.bundle import Mixer, TextNormalisation, Vocabulary
+from service.bundle import Mixer, TextNormalisation, Vocabulary, WindowWeights
 
 SPEC_FILE = "checkpoint.json"
 WEIGHTS_FILE = "trained.safetensors"
@@ -40,6 +41,8 @@ class ModelSpec(BaseModel):
         layers: indices of the layers whose mixing learns, added ones included.
         mixer: what mixes there.
         window_frames: half window of WSM.
+        window_weights: how WSM weighs the frames of a window.
+        chunk_frames: of a stream, for which it was trained; None if it cannot stream.
         also_train: what learns beside mixers, their norms and the head.
         data: names of the training manifests.
     """
@@ -55,6 +58,8 @@ class ModelSpec(BaseModel):
     layers: tuple[int, ...]
     mixer: Mixer
     window_frames: int | None
+    window_weights: WindowWeights = "mean"
+    chunk_frames: int | None = None
     also_train: tuple[AlsoTrain, ...]
     vocabulary: Vocabulary
     text_normalisation: TextNormalisation
@@ -82,16 +87,27 @@ def build_from_spec(spec: ModelSpec) -> CtcModel:
     Raises:
         BaseUnavailable: the base cannot be found.
         CheckpointInvalid: the base is not the recorded one.
+        StreamingRefused: it shall stream, and cannot.
     """
-    model = build_teacher(spec)
-    replace_attention(model, layers=spec.layers, mixer=spec.mixer, window_frames=spec.window_frames)
+    streaming = spec.chunk_frames is not None
+    model = build_model(find_base(spec), len(spec.vocabulary.tokens), streaming=streaming)
+    add_layers(model, spec.added_layers)
+    replace_attention(
+        model,
+        layers=spec.layers,
+        mixer=spec.mixer,
+        window_frames=spec.window_frames,
+        window_weights=spec.window_weights,
+    )
+    if streaming:
+        refuse_if(obstacles(model))
     learning = trainable_names(model, spec.layers, spec.also_train, spec.added_layers)
     freeze_all_but(model, learning)
     return model
 
 
 def build_teacher(spec: ModelSpec) -> CtcModel:
-    """Base with its added layers and all its attention: what new mixers can learn from.
+    """Base with its own stem, its added layers and all its attention: what mixers can learn from.
 
     Raises:
         BaseUnavailable: the base cannot be found.

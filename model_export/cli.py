@@ -10,13 +10,14 @@ from model_export.errors import ExportError
 from model_export.mixing.freezing import ALSO_TRAIN
 from model_export.synthesis.arguments import add_arguments
 from model_export.training.precision import PRECISIONS
-from service.bundle import Digits, Mixer, Runtime
+from service.bundle import Digits, Mixer, Runtime, WindowWeights
 from service.errors import ServiceError
 from service.options import Decoding
 
 DEFAULT_BASE = "openai/whisper-tiny.en"
 DEFAULT_CACHE = Path("runs/cache")
 DEFAULT_WINDOW_FRAMES = 8
+DEFAULT_CHUNK_FRAMES = 16
 FINETUNE_EPILOG = """
 A run that was stopped, by Ctrl-C, SIGTERM or a crash, goes on when the same command is given again.
 Several GPUs: torchrun --nproc-per-node 4 -m model_export.cli finetune ...; several machines need
@@ -107,12 +108,26 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         "--window", default=DEFAULT_WINDOW_FRAMES, type=int, help="half window (%(default)s frames)"
     )
     add(
+        "--window-weights",
+        default="mean",
+        choices=get_args(WindowWeights),
+        help="learned: of each feature and distance (%(default)s)",
+    )
+    add("--streaming", action="store_true", help="for live audio; needs --replace all")
+    add(
+        "--chunk",
+        default=DEFAULT_CHUNK_FRAMES,
+        type=_count,
+        metavar="FRAMES",
+        help="of a stream; training draws others too (%(default)s)",
+    )
+    add(
         "--init",
         default="random",
         choices=("random", "match"),
         help="match imitates attention first",
     )
-    add("--also-train", default=[], action="append", choices=ALSO_TRAIN)
+    add("--also-train", default=[], action="append", choices=ALSO_TRAIN, help="may be repeated")
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:

@@ -33,6 +33,7 @@ from model_export.evaluate import open_recogniser, score
 from model_export.export.command import export
 from model_export.export.model_card import describe_mixing
 from model_export.language_model.command import language_model
+from model_export.mixing.chunking import mixing_obstacles, refuse_if
 from model_export.mixing.surgery import count_parameters, select_layers
 from model_export.synthesis.command import synthesise
 from model_export.training.finetune import FineTuning
@@ -49,7 +50,7 @@ from model_export.transcripts.normalisation import (
     unknown_characters,
 )
 from model_export.transcripts.options import rules_asked, rules_continued
-from service.bundle import Vocabulary, load_bundle
+from service.bundle import Mixer, Vocabulary, load_bundle
 
 __all__ = [
     "check_data",
@@ -136,15 +137,24 @@ def _vocabulary(options: argparse.Namespace, train: Corpus) -> Vocabulary:
 def _model_asked(options: argparse.Namespace) -> dict[str, Any]:
     """The part of a spec that needs no data, so that a mistake in it costs no time."""
     folder = resolve_base(options.base, options.revision)
+    layer_count = layer_count_of(folder) + options.add
+    layers = select_layers(options.replace, layer_count)
+    if options.streaming:
+        mixers: list[Mixer] = ["attention"] * layer_count
+        for index in layers:
+            mixers[index] = options.mixer
+        refuse_if(mixing_obstacles(mixers))
     return {
         "base": options.base,
         "base_revision": options.revision,
         "base_commit": commit_of(folder),
         "base_digest": digest_of_base(folder),
         "added_layers": options.add,
-        "layers": select_layers(options.replace, layer_count_of(folder) + options.add),
+        "layers": layers,
         "mixer": options.mixer,
         "window_frames": options.window if options.mixer == "wsm" else None,
+        "window_weights": options.window_weights,
+        "chunk_frames": options.chunk if options.streaming else None,
         "also_train": tuple(options.also_train),
     }
 

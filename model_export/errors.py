@@ -6,6 +6,7 @@ ExportError
 ├── ManifestInvalid      a manifest or a row of it cannot be used
 ├── NormalisationInvalid text rules that cannot be followed
 ├── TextRefused          a transcript cannot be normalised without guessing
+├── StreamingRefused     a model that cannot take audio chunk by chunk was asked to
 ├── CheckpointInvalid    a checkpoint is incomplete or belongs to another base
 ├── TrainingRefused      this machine cannot train as asked: precision, disk space
 ├── TrainingStopped      a signal ended training; its checkpoint says where to go on
@@ -31,6 +32,10 @@ class BaseUnavailable(ExportError):
 
 class ReplacementRefused(ExportError):
     """The layers asked for cannot be replaced; nothing was changed."""
+
+
+class StreamingRefused(ExportError):
+    """A model that cannot take audio chunk by chunk was asked to."""
 
 
 class ManifestInvalid(ExportError):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import InvalidBundle
+from service.streaming_form import Streaming
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "bundle.json"
@@ -24,6 +25,7 @@ Mixer = Literal["attention", "random-attention", "sm", "wsm"]
 Runtime = Literal["onnxruntime", "torchscript"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Digits = Literal["refuse", "keep", "spell"]
+WindowWeights = Literal["mean", "learned"]
 
 
 class _Frozen(BaseModel):
@@ -80,18 +82,12 @@ class LayerMixing(_Frozen):
     Attributes:
         mixer: the kind of mixing.
         window_frames: half window w of WSM; None for other mixers.
+        window_weights: how WSM weighs the frames of its window.
     """
 
     mixer: Mixer
     window_frames: int | None = None
-
-
-class Streaming(_Frozen):
-    """The chunked form, if the bundle has one; frames unless said otherwise."""
-
-    file: str
-    chunk_frames: int
-    lookahead_frames: int
+    window_weights: WindowWeights = "mean"
 
 
 class Variant(_Frozen):
@@ -161,6 +157,7 @@ class Manifest(_Frozen):
         longest_single_pass_s: longer audio is cut into overlapping segments; None means no limit.
         layers: mixing of every encoder layer, lowest first.
         input_convention: how the waveform was prepared in training, for the reader.
+        streaming: the chunked form, if the bundle has one.
         files: SHA-256 by file name, for every file but the manifest.
     """
 
@@ -188,6 +185,8 @@ class Manifest(_Frozen):
             if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
                 raise ValueError(f"file name {name!r} is not a plain name")
         needed = {variant.file for variant in self.variants} | {GOLDEN_FILE}
+        if self.streaming is not None:
+            needed |= {variant.file for variant in self.streaming.variants}
         if self.language_model is not None:
             needed.add(self.language_model.file)
         if missing := sorted(needed - self.files.keys()):

@@ -28,12 +28,19 @@ class FrontEndFacts:
         receptive_field_samples: samples one frame sees; the shortest accepted input.
         longest_pass_s: seconds that one pass can take; None means no limit.
         convention: how waveforms are prepared, for the reader.
+        left_context_samples: samples that the frames of a chunk look back at before it.
+        lookahead_samples: samples that they look ahead at behind it; None means that they cannot
+            be told before the utterance is over.
+        looks_far_ahead: why so, for the reader.
     """
 
     samples_per_frame: int
     receptive_field_samples: int
     longest_pass_s: float | None
     convention: str
+    left_context_samples: int = 0
+    lookahead_samples: int | None = None
+    looks_far_ahead: str = ""
 
 
 class Stem(Protocol):

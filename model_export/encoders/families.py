@@ -36,7 +36,8 @@ from model_export.encoders.w2v_bert import W2vBertStem
 from model_export.encoders.wav2vec2 import Wav2Vec2Stem
 from model_export.encoders.wavlm_attention import take_over_attention
 from model_export.encoders.whisper import WhisperStem
-from model_export.errors import BaseUnavailable
+from model_export.encoders.whisper_streaming import StreamingWhisperStem
+from model_export.errors import BaseUnavailable, StreamingRefused
 
 Encoder = Any  # of transformers, which is not typed
 Preprocessor = Mapping[str, Any]
@@ -57,6 +58,7 @@ class Family:
         final_norm: encoder to the norm after the last layer.
         positions: encoder to what the attention of all layers shares.
         renamed: patterns of weights that other classes save under another name.
+        streaming_stem: encoder to a stem that looks ahead by little, where there is one.
     """
 
     encoder: type[PreTrainedModel]
@@ -66,6 +68,7 @@ class Family:
     final_norm: Callable[[Encoder], nn.Module] = attrgetter("encoder.layer_norm")
     positions: Callable[[Encoder], nn.Module | None] = no_positions
     renamed: dict[str, str] | None = None
+    streaming_stem: Callable[[Encoder], Stem] | None = None
 
 
 def family_of(folder: Path) -> Family:
@@ -81,12 +84,30 @@ def family_of(folder: Path) -> Family:
     return FAMILIES[model_type]
 
 
-def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
-    """Load a base in float32 under a fresh CTC head, in evaluation mode."""
+def build_model(folder: Path, vocabulary_size: int, *, streaming: bool = False) -> CtcModel:
+    """Load a base in float32 under a fresh CTC head, in evaluation mode.
+
+    Args:
+        folder: of the base.
+        vocabulary_size: outputs of the head.
+        streaming: give it a stem that looks ahead by little.
+
+    Raises:
+        BaseUnavailable: it cannot be loaded.
+        StreamingRefused: its family has no such stem.
+    """
     family = family_of(folder)
     encoder = load_weights(family.encoder, folder, family.renamed)
+    stem = family.stem(encoder, read_preprocessor(folder))
+    if streaming and family.streaming_stem is None:
+        raise StreamingRefused(
+            f"{folder} cannot stream: the front end of {model_type_of(folder)} looks far ahead: "
+            f"{stem.front_end.looks_far_ahead}"
+        )
+    if streaming and family.streaming_stem is not None:
+        stem = family.streaming_stem(encoder)
     model = CtcModel(
-        stem=family.stem(encoder, read_preprocessor(folder)),
+        stem=stem,
         layers=encoder.get_submodule(family.layers),
         layer_kind=family.layer,
         positions=family.positions(encoder),
@@ -194,5 +215,6 @@ FAMILIES: dict[str, Family] = {
         layers="layers",
         final_norm=attrgetter("layer_norm"),
         renamed={r"^(model\.)?encoder\.": ""},
+        streaming_stem=StreamingWhisperStem,
     ),
 }

@@ -61,6 +61,7 @@ class W2vBertStem(nn.Module):
             receptive_field_samples=WINDOW_SAMPLES + (STACKED - 1) * HOP_SAMPLES,
             longest_pass_s=None,
             convention=CONVENTION,
+            looks_far_ahead="filter banks are normalised over the utterance",
         )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

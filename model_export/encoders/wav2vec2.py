@@ -47,7 +47,14 @@ class Wav2Vec2Stem(nn.Module):
             receptive_field_samples=self.features.receptive_field_samples,
             longest_pass_s=None,
             convention=NORMALISED if self.normalise_waveform else PLAIN,
+            looks_far_ahead=self._far_looks(),
         )
+
+    def _far_looks(self) -> str:
+        found = ["the waveform is normalised over the utterance"] if self.normalise_waveform else []
+        if self.positions is not None:
+            found.append("convolutional positions look 1.3 s ahead")
+        return ", ".join(found) or "features or convolutions of its layers do"
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Embed waveforms.

@@ -16,6 +16,7 @@ from service.audio import SAMPLE_RATE_HZ
 
 SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
 RECEPTIVE_FIELD_SAMPLES = WINDOW_SAMPLES
+LOOKS_FAR_AHEAD = "log-mel is floored under the utterance's maximum, and positions end after 30 s"
 CONVENTION = "waveform in [-1, 1]; log-mel of the valid samples only, no 30 s padding"
 
 
@@ -45,6 +46,7 @@ class WhisperStem(nn.Module):
             receptive_field_samples=RECEPTIVE_FIELD_SAMPLES,
             longest_pass_s=positions * SAMPLES_PER_FRAME / SAMPLE_RATE_HZ,
             convention=CONVENTION,
+            looks_far_ahead=LOOKS_FAR_AHEAD,
         )
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,11 +66,15 @@ def model_card(manifest: Manifest, summary: str, notes: str = "") -> str:
 
 def describe_mixing(layers: Sequence[LayerMixing]) -> str:
     """Mixers with their windows and how many layers have them, such as `2 attention, 2 wsm`."""
-    counts = Counter(
-        layer.mixer if layer.window_frames is None else f"{layer.mixer} (w = {layer.window_frames})"
-        for layer in layers
-    )
+    counts = Counter(map(_describe_layer, layers))
     return ", ".join(f"{count} {mixing}" for mixing, count in counts.items())
+
+
+def _describe_layer(layer: LayerMixing) -> str:
+    if layer.window_frames is None:
+        return layer.mixer
+    weights = ", learned weights" if layer.window_weights == "learned" else ""
+    return f"{layer.mixer} (w = {layer.window_frames}{weights})"
 
 
 def _describe_text(rules: TextNormalisation) -> str:

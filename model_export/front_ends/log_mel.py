@@ -37,13 +37,7 @@ class LogMel(nn.Module):
     def __init__(self, mel_bands: int) -> None:
         super().__init__()
         self.spectrum = PowerSpectrum("hann", periodic=True, fft_samples=WINDOW_SAMPLES)
-        bins = WINDOW_SAMPLES // 2 + 1
-        filters = mel_filter_bank(
-            bins, mel_bands, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ, "slaney", "slaney"
-        )
-        self.register_buffer(
-            "filters", torch.from_numpy(filters.T.astype(np.float32)), persistent=False
-        )
+        self.register_buffer("filters", mel_filters(mel_bands), persistent=False)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features.
@@ -62,6 +56,15 @@ class LogMel(nn.Module):
         mel_lengths = (lengths + HOP_SAMPLES - 1) // HOP_SAMPLES
         valid_mask = valid_frames(mel_lengths, power.shape[2]).unsqueeze(1)
         return _compress(power, valid_mask), mel_lengths
+
+
+def mel_filters(mel_bands: int) -> Tensor:
+    """Whisper's mel filters `[mel_bands, bins]`, float32."""
+    bins = WINDOW_SAMPLES // 2 + 1
+    filters = mel_filter_bank(
+        bins, mel_bands, 0.0, SAMPLE_RATE_HZ / 2, SAMPLE_RATE_HZ, "slaney", "slaney"
+    )
+    return torch.from_numpy(filters.T.astype(np.float32))
 
 
 def valid_frames(frame_lengths: Tensor, frames: int) -> Tensor:

@@ -9,12 +9,20 @@ if TYPE_CHECKING:  # the command line lists the choices here without waiting for
 
     from model_export.encoders.ctc_model import CtcModel
 
-AlsoTrain = Literal["feed-forward", "final-norm"]
+AlsoTrain = Literal["feed-forward", "final-norm", "layers", "stem", "all"]
 ALSO_TRAIN: tuple[AlsoTrain, ...] = get_args(AlsoTrain)
+WHOLE_PARTS = {"final-norm": "final_norm.", "layers": "layers.", "stem": "stem."}
 
 
-def first_trained_layer(model: CtcModel, layers: tuple[int, ...], added: int = 0) -> int:
-    """Index below which nothing needs gradients; the layer count if only the head learns."""
+def first_trained_layer(
+    model: CtcModel, layers: tuple[int, ...], added: int = 0, also_train: tuple[AlsoTrain, ...] = ()
+) -> int:
+    """Lowest layer that needs gradients; the layer count if only the head learns.
+
+    It is 0 if the stem learns, which then needs them too.
+    """
+    if {"layers", "stem", "all"} & set(also_train):
+        return 0
     return min((*layers, len(model.layers) - added))
 
 
@@ -25,8 +33,11 @@ def trainable_names(
 
     The mixers of `layers` with their LayerNorm, the `added` layers on top, and the head;
     `also_train` widens this to the feed-forward parts of `layers` with their norms (both of a
-    conformer's, but not its convolution), or to the norm after the last layer.
+    conformer's, but not its convolution), to the norm after the last layer, to everything in all
+    layers, to the stem below them, or to all there is.
     """
+    if "all" in also_train:
+        return {name for name, _ in model.named_parameters()}
     kind = model.layer_kind
     parts = [kind.attention, kind.attention_norm]
     if "feed-forward" in also_train:
@@ -34,8 +45,7 @@ def trainable_names(
     prefixes = [f"layers.{index}.{part}." for index in layers for part in parts] + ["head."]
     own_layers = len(model.layers) - added
     prefixes += [f"layers.{index}." for index in range(own_layers, len(model.layers))]
-    if "final-norm" in also_train:
-        prefixes.append("final_norm.")
+    prefixes += [WHOLE_PARTS[part] for part in also_train if part in WHOLE_PARTS]
     return {name for name, _ in model.named_parameters() if name.startswith(tuple(prefixes))}
 
 

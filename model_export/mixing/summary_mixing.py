@@ -8,6 +8,14 @@ Let x_t be the t-th of T valid frames, f and s per-frame transforms and c the co
 Sources: Parcollet et al. 2023 (arXiv 2307.07421) and Menon et al. 2026 (arXiv 2602.09043). Both
 means count valid frames only, in the sum and in the count, so padding changes nothing.
 
+Chunked, for streaming (as attention is cut in Zhang et al. 2020, arXiv 2012.05481): let e be the
+last frame of the chunk of C frames that t lies in. Nothing after e is seen:
+
+    h_t = c(f(x_t), mean_{t-w<=j<=min(t+w,e)} s(x_j), mean_{1<=j<=e} s(x_j))
+
+Learned window weights k of each feature stand for the plain mean, which cannot tell left from
+right: sum_j k_{j-t} s(x_j), divided by the share of the 2w+1 frames that is valid and in reach.
+
 Shapes: B batch, T frames, D width.
 """
 
@@ -15,46 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def global_mean(frames: Tensor, valid_mask: Tensor) -> Tensor:
-    """Mean over the valid frames of each row, summed in float32.
-
-    Args:
-        frames: `[B, T, D]`.
-        valid_mask: `[B, T]`, True on valid frames.
-
-    Returns:
-        `[B, 1, D]` in the dtype of `frames`; zero where no frame is valid.
-    """
-    counts = valid_mask.sum(dim=1, keepdim=True).clamp(min=1).unsqueeze(-1)
-    totals = torch.where(valid_mask.unsqueeze(-1), frames, 0.0).sum(
-        dim=1, keepdim=True, dtype=torch.float32
-    )
-    return (totals / counts).to(frames.dtype)
-
-
-def window_mean(frames: Tensor, valid_mask: Tensor, window_frames: int) -> Tensor:
-    """Mean over the valid frames at most `window_frames` away from each frame.
-
-    Pools sums of width 2w+1 instead of differencing cumulative sums, which lose precision over
-    an hour of frames.
-
-    Args:
-        frames: `[B, T, D]`.
-        valid_mask: `[B, T]`, True on valid frames.
-        window_frames: w, the half window; 0 gives each frame itself.
-
-    Returns:
-        `[B, T, D]` in the dtype of `frames`; zero where no frame in reach is valid.
-    """
-    span_frames = 2 * window_frames + 1
-    masked = torch.where(valid_mask.unsqueeze(-1), frames, 0.0).float()
-    sums = F.avg_pool1d(masked.transpose(1, 2), span_frames, stride=1, padding=window_frames)
-    shares = F.avg_pool1d(
-        valid_mask.float().unsqueeze(1), span_frames, stride=1, padding=window_frames
-    )
-    means = sums / shares.clamp(min=1.0 / span_frames)
-    return means.transpose(1, 2).to(frames.dtype)
+from model_export.mixing.means import global_mean, mean_so_far, over_frames, window_mean
 
 
 class SummaryMixing(nn.Module):
@@ -96,20 +65,30 @@ class WindowedSummaryMixing(nn.Module):
     Args:
         width: D, of input and output.
         window_frames: w, the half window.
+        learned_window: weigh the frames of a window, beginning with the plain mean.
+
+    Attributes:
+        chunk_frames: C, where frames see their own chunk and the past; None for all.
 
     Raises:
         ValueError: `window_frames` is negative.
     """
 
-    def __init__(self, width: int, window_frames: int) -> None:
+    chunk_frames: int | None
+
+    def __init__(self, width: int, window_frames: int, *, learned_window: bool = False) -> None:
         super().__init__()
         if window_frames < 0:
             raise ValueError(f"window_frames is {window_frames}; it must be at least 0")
         self.width = width
         self.window_frames = window_frames
+        self.chunk_frames = None
         self.local_branch = nn.Sequential(nn.Linear(width, width), nn.GELU())
         self.summary_branch = nn.Sequential(nn.Linear(width, width), nn.GELU())
         self.combiner = nn.Linear(3 * width, width)
+        span_frames = 2 * window_frames + 1
+        uniform = torch.full((width, span_frames), 1.0 / span_frames)
+        self.window_weights = nn.Parameter(uniform) if learned_window else None
 
     def forward(self, frames: Tensor, valid_mask: Tensor) -> Tensor:
         """Mix frames.
@@ -121,13 +100,30 @@ class WindowedSummaryMixing(nn.Module):
         Returns:
             `[B, T, D]`; rows of invalid frames hold no meaning.
         """
-        local = self.local_branch(frames)
+        chunk_frames = self.chunk_frames
         summaries = self.summary_branch(frames)
-        nearby = window_mean(summaries, valid_mask, self.window_frames)
-        overall = global_mean(summaries, valid_mask)
-        local_weight, window_weight, global_weight = self.combiner.weight.split(self.width, dim=1)
-        return (
-            F.linear(local, local_weight)
-            + F.linear(nearby, window_weight)
-            + F.linear(overall, global_weight, self.combiner.bias)
+        nearby = window_mean(
+            summaries, valid_mask, self.window_frames, self.window_weights, chunk_frames
         )
+        if chunk_frames is None:
+            return self.combine(frames, nearby, global_mean(summaries, valid_mask))
+        overall = mean_so_far(summaries, valid_mask, chunk_frames)
+        return self.combine(frames, nearby, overall, chunk_frames)
+
+    def combine(
+        self, frames: Tensor, nearby: Tensor, overall: Tensor, chunk_frames: int | None = None
+    ) -> Tensor:
+        """Put frames and their two means together.
+
+        Args:
+            frames: `[B, T, D]`.
+            nearby: `[B, T, D]`, means of the neighbourhoods.
+            overall: `[B, 1, D]`, mean of all that is heard; or `[B, N, D]`, one for each chunk.
+            chunk_frames: frames of a chunk, in the latter case.
+        """
+        local = self.local_branch(frames)
+        local_weight, window_weight, global_weight = self.combiner.weight.split(self.width, dim=1)
+        from_all = F.linear(overall, global_weight, self.combiner.bias)
+        if chunk_frames is not None:
+            from_all = over_frames(from_all, chunk_frames, frames.shape[1])
+        return F.linear(local, local_weight) + F.linear(nearby, window_weight) + from_all

@@ -9,7 +9,7 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.layer_calls import MixerInPlace
 from model_export.errors import ReplacementRefused
 from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
-from service.bundle import LayerMixing, Mixer
+from service.bundle import LayerMixing, Mixer, WindowWeights
 
 # As transformers initialises them.
 EMBEDDING_DEVIATION = 0.02
@@ -82,7 +82,12 @@ def add_layers(model: CtcModel, count: int) -> None:
 
 
 def replace_attention(
-    model: CtcModel, *, layers: tuple[int, ...], mixer: Mixer, window_frames: int | None = None
+    model: CtcModel,
+    *,
+    layers: tuple[int, ...],
+    mixer: Mixer,
+    window_frames: int | None = None,
+    window_weights: WindowWeights = "mean",
 ) -> ReplacementReport:
     """Give layers another mixer.
 
@@ -94,11 +99,12 @@ def replace_attention(
         layers: indices, as `select_layers` gives them.
         mixer: the kind of mixing.
         window_frames: half window; for `wsm` only.
+        window_weights: how the frames of a window are weighed; `learned` is for `wsm` only.
 
     Raises:
         ReplacementRefused: a layer does not exist, has no attention, or was replaced otherwise.
     """
-    wanted = LayerMixing(mixer=mixer, window_frames=window_frames)
+    wanted = LayerMixing(mixer=mixer, window_frames=window_frames, window_weights=window_weights)
     _check_window(wanted)
     changing = tuple(index for index in layers if _must_change(model, index, wanted))
     olds = [model.attention_of(index) for index in changing]
@@ -132,6 +138,10 @@ def _check_window(wanted: LayerMixing) -> None:
         raise ReplacementRefused(
             f"mixer {wanted.mixer} has no window, but {wanted.window_frames} frames were given"
         )
+    if wanted.mixer != "wsm" and wanted.window_weights != "mean":
+        raise ReplacementRefused(
+            f"mixer {wanted.mixer} has no window, but {wanted.window_weights} weights were asked"
+        )
 
 
 def _must_change(model: CtcModel, index: int, wanted: LayerMixing) -> bool:
@@ -157,7 +167,9 @@ def _make_mixer(wanted: LayerMixing, model: CtcModel, attention: nn.Module) -> n
     if wanted.mixer == "sm" or wanted.window_frames is None:
         block = SummaryMixing(model.width)
     else:
-        block = WindowedSummaryMixing(model.width, wanted.window_frames)
+        block = WindowedSummaryMixing(
+            model.width, wanted.window_frames, learned_window=wanted.window_weights == "learned"
+        )
     return MixerInPlace(block, model.layer_kind.attention_outputs)
 
 

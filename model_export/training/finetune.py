@@ -24,6 +24,7 @@ from model_export.errors import TrainingRefused, TrainingStopped
 from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
 from model_export.training.batch_augment import BatchAugmentation, BatchAugmenter
+from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.feature_cache import CacheRequest, cached_examples
 from model_export.training.matching import MatchingObjective
 from model_export.training.memory import MemoryTrimmer
@@ -56,7 +57,9 @@ class FineTuning:
             begins as it is in the base.
 
     Raises:
-        TrainingRefused: batches of a cache shall be augmented.
+        StreamingRefused: the model shall stream, and cannot.
+        TrainingRefused: a cache was asked for, and nothing is frozen that it could hold, or its
+            frames shall be augmented.
     """
 
     def __init__(
@@ -80,7 +83,12 @@ class FineTuning:
         self.model = build_from_spec(spec)
         if start is not None:
             load_start(start, self.model)
-        self._first_layer = first_trained_layer(self.model, spec.layers, spec.added_layers)
+        self._first_layer = first_trained_layer(
+            self.model, spec.layers, spec.added_layers, spec.also_train
+        )
+        self._chunks = None if spec.chunk_frames is None else ChunkDraws(spec.chunk_frames)
+        if cache_dir is not None:
+            _refuse_cache(spec)
 
     def run(self, train: Corpus, dev: Corpus) -> dict[str, float]:
         """Fine-tune, or go on where an earlier run with the same `out` was stopped.
@@ -135,6 +143,7 @@ class FineTuning:
             **asdict(self._schedule),
             "start": None if self._start is None else sha256_of(self._start / WEIGHTS_FILE),
             "cached": self._cache_dir is not None,
+            "chunks": None if self._chunks is None else self._chunks.choices,
             "train_clips": len(train.clips),
             "dev_clips": len(dev.clips),
             "processes": self._process.num_processes,
@@ -146,6 +155,7 @@ class FineTuning:
             build_teacher(self.spec),
             layers=self.spec.layers,
             cached=self._cache_dir is not None,
+            chunks=self._chunks,
         )
         arguments = matching_arguments(self._schedule, self._out / "matching")
         self._train(objective, arguments, _nothing_more, train, dev)
@@ -157,6 +167,7 @@ class FineTuning:
             cached=self._cache_dir is not None,
             blank_id=self.spec.vocabulary.blank_id,
             spec=self._schedule.masking,
+            chunks=self._chunks,
         )
         arguments = training_arguments(self._schedule, self._out)
         measure = partial(_rates, vocabulary=self.spec.vocabulary)
@@ -229,6 +240,14 @@ class FineTuning:
         )
         with self._process.main_process_first():
             return cached_examples(self._cache_dir, request, self.model)
+
+
+def _refuse_cache(spec: ModelSpec) -> None:
+    if spec.chunk_frames is not None or {"layers", "stem", "all"} & set(spec.also_train):
+        raise TrainingRefused(
+            "a feature cache holds what does not learn, and all layers learn here; "
+            "train without one"
+        )
 
 
 def _rates(outcomes: Sequence[Outcome], vocabulary: Vocabulary) -> dict[str, float]:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from model_export.encoders.ctc_model import CtcModel
 from model_export.front_ends.log_mel import valid_frames
+from model_export.mixing.chunking import see_chunks
+from model_export.training.chunk_draws import ChunkDraws
 
 
 class MatchingObjective(nn.Module):
@@ -22,16 +24,25 @@ class MatchingObjective(nn.Module):
         teacher: the same base with its attention in place.
         layers: indices of the replaced layers.
         cached: inputs are hidden frames below the lowest of them instead of waveforms.
+        chunks: sizes of the chunks that the mixers see; the attention sees the whole utterance.
     """
 
     def __init__(
-        self, student: CtcModel, teacher: CtcModel, *, layers: tuple[int, ...], cached: bool
+        self,
+        student: CtcModel,
+        teacher: CtcModel,
+        *,
+        layers: tuple[int, ...],
+        cached: bool,
+        chunks: ChunkDraws | None = None,
     ) -> None:
         super().__init__()
         self.mixers = nn.ModuleList(student.attention_of(index) for index in layers)
         self._layers = layers
         self._cached = cached
-        # Not a submodule: the teacher neither learns nor is saved.
+        self._chunks = chunks
+        # No submodules: the teacher neither learns nor is saved, and of the student the mixers do.
+        self._student = [student]
         self._teacher = [teacher.eval().requires_grad_(False)]
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
         for index in layers:
@@ -49,6 +60,8 @@ class MatchingObjective(nn.Module):
             losses `[batch]`, in float32: squared error of each utterance over the target's energy,
             averaged over layers; and loss, their mean.
         """
+        if self._chunks is not None:
+            see_chunks(self._student[0], self._chunks.draw(training=self.training))
         frame_lengths = self._run_teacher(inputs, input_lengths)
         by_layer = []
         for index, mixer in zip(self._layers, self.mixers, strict=True):

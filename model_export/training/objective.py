@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from model_export.encoders.ctc_model import CtcModel
 from model_export.front_ends.log_mel import valid_frames
+from model_export.mixing.chunking import see_chunks
 from model_export.training.augment import spec_augment
+from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.training_data import IGNORED_LABEL
 
 
@@ -26,6 +28,8 @@ class SpecAugment:
 class CtcObjective(nn.Module):
     """Loss and predictions for a batch; the lower part runs without gradients or not at all.
 
+    Only a stem that learns has gradients too; then the lowest layer that learns is the first.
+
     Its state holds the trained tensors only, which is what makes checkpoints small.
 
     Args:
@@ -34,6 +38,7 @@ class CtcObjective(nn.Module):
         cached: inputs are hidden frames of the lower part instead of waveforms.
         blank_id: the CTC blank.
         spec: masking in training mode; None for none.
+        chunks: sizes of the chunks that frames see; None lets them see the whole utterance.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class CtcObjective(nn.Module):
         cached: bool,
         blank_id: int,
         spec: SpecAugment | None,
+        chunks: ChunkDraws | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -51,6 +57,7 @@ class CtcObjective(nn.Module):
         self.cached = cached
         self.blank_id = blank_id
         self.spec = spec
+        self.chunks = chunks
         self._keys_to_ignore_on_save = None  # the Trainer asks for it when keys are missing
         self.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
         self.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
@@ -67,6 +74,8 @@ class CtcObjective(nn.Module):
             losses `[batch]`, the CTC loss per label of each utterance; loss, their mean; and
             predictions `[batch, frames]`, the best label of each frame, `IGNORED_LABEL` on padding.
         """
+        if self.chunks is not None:
+            see_chunks(self.model, self.chunks.draw(training=self.training))
         hidden, frame_lengths = self._lower(inputs, input_lengths)
         if self.training and self.spec is not None:
             hidden = spec_augment(
@@ -88,7 +97,9 @@ class CtcObjective(nn.Module):
     def _lower(self, inputs: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
         if self.cached:
             return inputs.float(), input_lengths
-        with torch.no_grad():
+        stem = self.model.get_submodule("stem")
+        learns = any(parameter.requires_grad for parameter in stem.parameters())
+        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
             return self.model.lower(inputs, input_lengths, self.first_layer)
 
 
