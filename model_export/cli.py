@@ -8,6 +8,7 @@ from typing import get_args
 
 from model_export.errors import ExportError
 from model_export.mixing.freezing import ALSO_TRAIN
+from model_export.paper.arguments import add_arguments as add_paper
 from model_export.synthesis.arguments import add_arguments
 from model_export.training.precision import PRECISIONS
 from service.bundle import Digits, Mixer, Runtime
@@ -31,13 +32,11 @@ DATA_HELP = (
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; errors the user can mend are one line and exit status 2."""
     options = _parser().parse_args(arguments)
-    # Imported here: torch and transformers take seconds, which help and usage errors need not.
-    from model_export import commands
-    from model_export.training.ranks import this_process
-
     try:
-        getattr(commands, options.command.replace("-", "_"))(options)
+        _run(options)
     except (ExportError, ServiceError) as error:
+        from model_export.training.ranks import this_process
+
         if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
             print(f"wsm-export: {error}", file=sys.stderr)
         return 2
@@ -45,6 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
         print("wsm-export: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported here: torch and transformers take seconds, which help and usage errors need not.
+    if options.command == "paper":  # without all that reads and augments speech
+        from model_export.paper.command import paper
+
+        paper(options)
+        return
+    from model_export import commands
+
+    getattr(commands, options.command.replace("-", "_"))(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
     _add_language_model(subcommands.add_parser("language-model", help="n-grams for beam search"))
     add_arguments(subcommands.add_parser("synthesise", help="speak texts, to train on"))
+    add_paper(subcommands.add_parser("paper", help="measure the method's claims again"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser

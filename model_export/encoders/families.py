@@ -85,8 +85,14 @@ def build_model(folder: Path, vocabulary_size: int) -> CtcModel:
     """Load a base in float32 under a fresh CTC head, in evaluation mode."""
     family = family_of(folder)
     encoder = load_weights(family.encoder, folder, family.renamed)
+    stem = family.stem(encoder, read_preprocessor(folder))
+    return assemble(family, encoder, stem, vocabulary_size)
+
+
+def assemble(family: Family, encoder: Encoder, stem: Stem, vocabulary_size: int) -> CtcModel:
+    """Put an encoder of a family and a stem under a fresh CTC head, in evaluation mode."""
     model = CtcModel(
-        stem=family.stem(encoder, read_preprocessor(folder)),
+        stem=stem,
         layers=encoder.get_submodule(family.layers),
         layer_kind=family.layer,
         positions=family.positions(encoder),
