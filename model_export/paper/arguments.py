@@ -4,6 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
+from model_export.amounts import count
 from model_export.paper.shapes import SHAPES
 
 RESULTS = Path(__file__).parent / "results"
@@ -36,7 +37,7 @@ def _add_memory(command: argparse.ArgumentParser) -> None:
     add("--lengths", type=_lengths, metavar="S,...", help="of clips to train on, in seconds")
     add("--inference-lengths", type=_lengths, metavar="S,...", help="of clips to recognise")
     add("--only", choices=("training", "inference"), help="one of the two tasks")
-    add("--batch", type=_count, metavar="N", help="clips in a training step (4; on a CPU 1)")
+    add("--batch", type=count, metavar="N", help="clips in a training step (4; on a CPU 1)")
     add("--limit-s", default=math.inf, type=float, metavar="S", help="stop after that many seconds")
     add("--quick", action="store_true", help="a tiny model and short clips")
     add("--render", action="store_true", help="measure nothing; write the page and its plots")
@@ -56,10 +57,3 @@ def _lengths(text: str) -> tuple[float, ...]:
     if not all(1 <= length_s < math.inf for length_s in lengths_s):
         raise argparse.ArgumentTypeError(f"{text}: lengths are at least 1 s")
     return lengths_s
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
-    return count

@@ -129,7 +129,7 @@ class Survey:
 
     def _subject_at_work(self, series: Series) -> Worker:
         if series.shape not in self._bases:
-            self._bases = {series.shape: random_model(self.plan.shapes[series.shape])}
+            self._bases[series.shape] = random_model(self.plan.shapes[series.shape])
         model = model_of(series.subject, self._bases[series.shape]).to(self.kind)
         if series.task == "training":
             return Learner(model, series.subject, series.batch, self.kind)

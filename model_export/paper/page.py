@@ -15,7 +15,7 @@ from model_export.paper.plots import plot_name
 from model_export.paper.results import DeviceResults, Figures, Measurement
 
 PAGE = "memory.md"
-OURS = "WSM, last 2"
+OURS = ("WSM, last 2", "WSM in all layers")
 INTRODUCTION = """\
 # Memory and time at true dimensions
 
@@ -32,7 +32,8 @@ is one pass without gradients.
 
 A slope is the exponent p of y = c x^p over the longer half of the lengths: 1 is linear, 2 is
 quadratic. *Growth* is memory beyond what is there before a step. The CTC loss itself keeps frames x
-labels, so it grows with the square of the length in every row of training.
+labels, so it grows with the square of the length in every row of training. The paper's 40 % less
+peak memory would be 0.60 in the tables of shares.
 """
 Ratio = Callable[[Curve, Curve, float], float | None]
 
@@ -125,19 +126,17 @@ def _cell(measurement: Measurement | None, shown: Callable[[Figures], str]) -> s
 
 def _ratios(comparison: Comparison) -> Iterator[str]:
     """Ours against each other subject: what the paper says of memory, and the same of time."""
-    ours = comparison.curve(OURS)
-    if ours is None:
-        return
     lengths_s = comparison.lengths_s
-    yield _row([f"`{OURS}` takes", "of", *_lengths(comparison)])
-    yield _row(["---", "---", *["---:"] * len(lengths_s)])
     kinds: list[tuple[str, Ratio]] = [("peak memory", memory_ratio), ("time", time_ratio)]
-    for kind, ratio in kinds:
-        for other in comparison.curves:
-            if other is not ours:
-                cells = [_less(ratio(ours, other, length_s)) for length_s in lengths_s]
-                yield _row([kind, other.subject, *cells])
-    yield ""
+    for ours in filter(None, map(comparison.curve, OURS)):
+        yield _row([f"`{ours.subject}` takes", "of", *_lengths(comparison)])
+        yield _row(["---", "---", *["---:"] * len(lengths_s)])
+        for kind, ratio in kinds:
+            for other in comparison.curves:
+                if other.subject not in OURS:
+                    cells = [_less(ratio(ours, other, length_s)) for length_s in lengths_s]
+                    yield _row([kind, other.subject, *cells])
+        yield ""
 
 
 def _less(ratio: float | None) -> str:

@@ -58,9 +58,9 @@ SUBJECTS = (
     Subject(ABOVE_FEATURES, "attention", "all", "above the feature extractor"),
     Subject(ATTENTION_LAST_2, "attention", "last:2", "mixers", inference=ATTENTION),
     Subject(CHECKPOINTED, "attention", "last:2", "mixers", checkpointing=True),
-    Subject(SM_LAST_2, "sm", "last:2", "mixers", inference=SM_LAST_2),
     Subject(WSM_LAST_2, "wsm", "last:2", "mixers", inference=WSM_LAST_2),
     Subject(WSM_ALL, "wsm", "all", "mixers", inference=WSM_ALL),
+    Subject(SM_LAST_2, "sm", "last:2", "mixers", inference=SM_LAST_2),
 )
 
 
