@@ -1,13 +1,14 @@
 """`wsm-export`: the command line of the offline half."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import get_args
 
+from model_export.amounts import count, positive
 from model_export.errors import ExportError
 from model_export.mixing.freezing import ALSO_TRAIN
+from model_export.paper.arguments import add_arguments as add_paper
 from model_export.synthesis.arguments import add_arguments
 from model_export.training.precision import PRECISIONS
 from service.bundle import Digits, Mixer, Runtime, WindowWeights
@@ -32,13 +33,11 @@ DATA_HELP = (
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; errors the user can mend are one line and exit status 2."""
     options = _parser().parse_args(arguments)
-    # Imported here: torch and transformers take seconds, which help and usage errors need not.
-    from model_export import commands
-    from model_export.training.ranks import this_process
-
     try:
-        getattr(commands, options.command.replace("-", "_"))(options)
+        _run(options)
     except (ExportError, ServiceError) as error:
+        from model_export.training.ranks import this_process
+
         if this_process().is_local_main_process:  # once on a machine, not by all of torchrun's
             print(f"wsm-export: {error}", file=sys.stderr)
         return 2
@@ -46,6 +45,18 @@ def main(arguments: list[str] | None = None) -> int:
         print("wsm-export: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported here: torch and transformers take seconds, which help and usage errors need not.
+    if options.command == "paper":  # without all that reads and augments speech
+        from model_export.paper.command import paper
+
+        paper(options)
+        return
+    from model_export import commands
+
+    getattr(commands, options.command.replace("-", "_"))(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
     _add_language_model(subcommands.add_parser("language-model", help="n-grams for beam search"))
     add_arguments(subcommands.add_parser("synthesise", help="speak texts, to train on"))
+    add_paper(subcommands.add_parser("paper", help="measure the method's claims again"))
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser
@@ -77,7 +89,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--train", required=True, metavar="DATA[#SPLIT]", help=DATA_HELP)
     add("--dev", required=True, metavar="DATA[#SPLIT]", help="chooses the best checkpoint")
-    add("--copies", default=1, type=_count, help="entries per clip, all but one augmented")
+    add("--copies", default=1, type=count, help="entries per clip, all but one augmented")
     add(
         "--augment-batches",
         action="store_true",
@@ -117,7 +129,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add(
         "--chunk",
         default=DEFAULT_CHUNK_FRAMES,
-        type=_count,
+        type=count,
         metavar="FRAMES",
         help="of a stream; training draws others too (%(default)s)",
     )
@@ -133,20 +145,20 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--epochs", default=10.0, type=float, help="passes over the clips (%(default)s)")
-    add("--max-steps", type=_count, metavar="N", help="optimiser steps, instead of --epochs")
+    add("--max-steps", type=count, metavar="N", help="optimiser steps, instead of --epochs")
     add("--match-epochs", default=2.0, type=float, help="passes of --init match (%(default)s)")
     add("--learning-rate", default=5e-4, type=float, help="highest (%(default)s)")
     add("--clip-norm", default=1.0, type=float, help="longest gradient (%(default)s)")
     add(
         "--patience",
-        type=_count,
+        type=count,
         metavar="N",
         help="stop after N evaluations without a better CER",
     )
     add(
         "--evaluations",
         default=20,
-        type=_count,
+        type=count,
         metavar="N",
         help="of a run, each with a checkpoint (%(default)s)",
     )
@@ -162,7 +174,7 @@ def _add_cost(group: argparse._ArgumentGroup) -> None:
     add(
         "--accumulate",
         default=1,
-        type=_count,
+        type=count,
         metavar="N",
         help="learn from N batches at once, in the memory of one",
     )
@@ -213,9 +225,9 @@ def _add_decoding(group: argparse._ArgumentGroup) -> None:
         help="ARPA text, or that as *.gz, to go along",
     )
     weight = "factor of its log10 probabilities; tune it on development data (%(default)s)"
-    add("--lm-weight", default=1.0, type=_positive, help=weight)
+    add("--lm-weight", default=1.0, type=positive, help=weight)
     add("--word-score", default=0.0, type=float, help="added for every word (%(default)s)")
-    add("--beam", default=50, type=_count, help="hypotheses kept (%(default)s)")
+    add("--beam", default=50, type=count, help="hypotheses kept (%(default)s)")
     texts = "what it was estimated from, with licence, for the record; may be repeated"
     add("--lm-text", default=[], action="append", metavar="TEXT", help=texts)
 
@@ -240,32 +252,18 @@ def _add_language_model(command: argparse.ArgumentParser) -> None:
     )
     add("--dev", metavar="DATA", help="text or data to measure perplexity on")
     add("--like", type=Path, metavar="MODEL", help="checkpoint or bundle: its text and characters")
-    add("--order", default=3, type=_count, help="longest n-grams (%(default)s words)")
-    add("--words", default=40_000, type=_count, help="most frequent ones (%(default)s)")
-    add("--min-count", default=2, type=_count, help="of a word (%(default)s)")
+    add("--order", default=3, type=count, help="longest n-grams (%(default)s words)")
+    add("--words", default=40_000, type=count, help="most frequent ones (%(default)s)")
+    add("--min-count", default=2, type=count, help="of a word (%(default)s)")
     known = "words that it knows in any case, a line each; may be repeated"
     add("--known-words", default=[], action="append", metavar="TEXT", help=known)
     add(
         "--max-bytes",
         default=10_000_000,
-        type=_count,
+        type=count,
         help="of the text, uncompressed (%(default)s)",
     )
     _add_text(command.add_argument_group("text"))
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{count} is not at least 1")
-    return count
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{number:g} is not above 0")
-    return number
 
 
 def _add_evaluate(command: argparse.ArgumentParser) -> None:
@@ -280,9 +278,9 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("--skipped", type=Path, metavar="FILE", help="write what cannot be used, as JSONL")
     add("--decoding", choices=get_args(Decoding), help="beam where there is a language model")
     add("--language-model", type=Path, metavar="ARPA", help="instead of the bundle's")
-    add("--lm-weight", type=_positive, metavar="X", help="instead of the bundle's")
+    add("--lm-weight", type=positive, metavar="X", help="instead of the bundle's")
     add("--word-score", type=float, metavar="Y", help="instead of the bundle's")
-    add("--beam", type=_count, metavar="N", help="hypotheses kept, instead of the bundle's")
+    add("--beam", type=count, metavar="N", help="hypotheses kept, instead of the bundle's")
     add("--hypotheses", type=Path, metavar="FILE", help="write what was recognised, as JSONL")
 
 

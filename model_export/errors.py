@@ -13,6 +13,7 @@ ExportError
 ├── LanguageModelRefused texts or limits that no language model can be made of
 ├── SynthesisRefused     a corpus that cannot be spoken as asked; nothing was spoken
 ├── SynthesisFailed      one sentence that an engine cannot speak
+├── MeasuringRefused     figures that cannot be measured or drawn here
 └── ParityFailed         an exported variant leaves its tolerance
 """
 
@@ -72,6 +73,10 @@ class SynthesisRefused(ExportError):
 
 class SynthesisFailed(ExportError):
     """One sentence that an engine cannot speak."""
+
+
+class MeasuringRefused(ExportError):
+    """Figures that cannot be measured or drawn here."""
 
 
 class ParityFailed(ExportError):

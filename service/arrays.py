@@ -1,4 +1,4 @@
-"""Names for the array types that travel between modules."""
+"""What travels between modules: names for types of arrays, and the rate of the audio in them."""
 
 from typing import TypeAlias
 
@@ -7,3 +7,5 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+
+SAMPLE_RATE_HZ = 16_000

@@ -17,13 +17,13 @@ from typing import IO
 import numpy as np
 import soxr
 
+from service.arrays import SAMPLE_RATE_HZ as SAMPLE_RATE_HZ
 from service.arrays import FloatArray
 from service.containers import Block, open_recording
 from service.errors import AudioTooLong, AudioTooShort, EmptyAudio, UnsupportedAudio
 
 Source = bytes | str | Path | IO[bytes]
 
-SAMPLE_RATE_HZ = 16_000
 MAX_AMPLITUDE = 100.0  # full scale is 1; beyond this it is damage, or integers stored as floats
 
 

@@ -106,6 +106,11 @@ def build_model(folder: Path, vocabulary_size: int, *, streaming: bool = False) 
         )
     if streaming and family.streaming_stem is not None:
         stem = family.streaming_stem(encoder)
+    return assemble(family, encoder, stem, vocabulary_size)
+
+
+def assemble(family: Family, encoder: Encoder, stem: Stem, vocabulary_size: int) -> CtcModel:
+    """Put an encoder of a family and a stem under a fresh CTC head, in evaluation mode."""
     model = CtcModel(
         stem=stem,
         layers=encoder.get_submodule(family.layers),

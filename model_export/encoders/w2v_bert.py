@@ -15,7 +15,7 @@ from model_export.encoders.ctc_model import FrontEndFacts
 from model_export.errors import BaseUnavailable
 from model_export.front_ends.filter_banks import FilterBanks
 from model_export.front_ends.spectrum import HOP_SAMPLES, WINDOW_SAMPLES
-from service.audio import SAMPLE_RATE_HZ
+from service.arrays import SAMPLE_RATE_HZ
 
 STACKED = 2  # mel frames of one frame
 CONVENTION = (

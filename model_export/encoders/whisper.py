@@ -12,7 +12,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from model_export.encoders.ctc_model import FrontEndFacts
 from model_export.front_ends.log_mel import LogMel, valid_frames
 from model_export.front_ends.spectrum import HOP_SAMPLES, WINDOW_SAMPLES
-from service.audio import SAMPLE_RATE_HZ
+from service.arrays import SAMPLE_RATE_HZ
 
 SAMPLES_PER_FRAME = 2 * HOP_SAMPLES
 RECEPTIVE_FIELD_SAMPLES = WINDOW_SAMPLES

@@ -16,7 +16,7 @@ from model_export.front_ends.spectrum import (
     overlapping_windows,
 )
 from model_export.front_ends.standardisation import standardise
-from service.audio import SAMPLE_RATE_HZ
+from service.arrays import SAMPLE_RATE_HZ
 
 FFT_SAMPLES = 512
 LOWEST_HZ = 20.0

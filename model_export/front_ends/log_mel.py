@@ -15,7 +15,7 @@ from model_export.front_ends.spectrum import (
     PowerSpectrum,
     overlapping_windows,
 )
-from service.audio import SAMPLE_RATE_HZ
+from service.arrays import SAMPLE_RATE_HZ
 
 EDGE_SAMPLES = WINDOW_SAMPLES // 2
 DYNAMIC_RANGE_LOG10 = 8.0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from model_export.amounts import positive
 from model_export.synthesis.plan import parse_voices
 
 EPILOG = """
@@ -39,7 +40,7 @@ def _add_voices(group: argparse._ArgumentGroup) -> None:
 
 def _add_amount(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--hours", required=True, type=_positive, help="of training speech, about")
+    add("--hours", required=True, type=positive, help="of training speech, about")
     add("--dev-clips", default=180, type=int, metavar="N", help="(%(default)s)")
     add("--words", default=(1, 22), type=_counts, metavar="LOW:HIGH", help="in a sentence (1:22)")
     add("--sentences", default=(1, 3), type=_counts, metavar="LOW:HIGH", help="in a clip (1:3)")
@@ -82,10 +83,3 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(f"{share:g} is not within 0 and 1")
     return share
-
-
-def _positive(text: str) -> float:
-    hours = float(text)
-    if not hours > 0:
-        raise argparse.ArgumentTypeError(f"{hours:g} is not above 0")
-    return hours

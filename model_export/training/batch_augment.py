@@ -221,7 +221,8 @@ def coloured_noise(like: Tensor, slopes: Tensor) -> Tensor:
     steps = steps.clamp(min=1 + 50.0 / SAMPLE_RATE_HZ * samples)
     shaped = torch.fft.irfft(spectrum * steps.pow(-slopes.unsqueeze(1) / 2), n=samples)
     shaped = shaped[:, : like.shape[1]]
-    return shaped / shaped.square().mean(dim=1, keepdim=True).clamp(min=1e-20).sqrt()
+    levelled: Tensor = shaped / shaped.square().mean(dim=1, keepdim=True).clamp(min=1e-20).sqrt()
+    return levelled
 
 
 def compand(waveforms: Tensor) -> Tensor:

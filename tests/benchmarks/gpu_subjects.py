@@ -19,34 +19,13 @@ from transformers.utils import logging
 from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.mixing.surgery import replace_attention, select_layers
+from model_export.paper.shapes import SHAPES as SHAPES
+from model_export.paper.shapes import TINY as TINY
 from service.audio import SAMPLE_RATE_HZ
 
 LABELS = 32
 WINDOW_FRAMES = 8
 REPEATS = 5
-SHAPES: dict[str, dict[str, Any]] = {
-    "wav2vec2-base": {},
-    "XLS-R 300M": {
-        "hidden_size": 1024,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "intermediate_size": 4096,
-        "feat_extract_norm": "layer",
-        "do_stable_layer_norm": True,
-        "conv_bias": True,
-    },
-}
-TINY: dict[str, dict[str, Any]] = {
-    "tiny": {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 64,
-        "conv_dim": (16,) * 7,
-        "num_conv_pos_embeddings": 16,
-        "num_conv_pos_embedding_groups": 4,
-    }
-}
 
 
 def make_model(shape: dict[str, Any], mixer: str, layers: str = "all") -> CtcModel:
