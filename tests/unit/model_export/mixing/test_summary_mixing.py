@@ -3,12 +3,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model_export.mixing.summary_mixing import (
-    SummaryMixing,
-    WindowedSummaryMixing,
-    global_mean,
-    window_mean,
-)
+from model_export.mixing.means import global_mean, window_mean
+from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
 
 WIDTH = 8
 BLOCKS = [
