@@ -150,7 +150,10 @@ class SelectiveTrainer(Trainer):
             ranks=self.args.world_size,
         )
         loader: DataLoader[Any] = DataLoader(
-            examples, batch_sampler=batches, collate_fn=self.data_collator
+            examples,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
         )
         # The batches are shared out already, so accelerate must not do it again.
         shared: DataLoader[Any] = prepare_data_loader(

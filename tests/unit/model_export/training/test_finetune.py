@@ -96,14 +96,14 @@ def test_streams_can_be_learnt_too(
     streaming_spec: ModelSpec, spoken: Corpus, tmp_path: Path
 ) -> None:
     schedule = Schedule(
-        epochs=80, match_epochs=2, learning_rate=3e-3, batch_s=12, masking=None, seed=0
+        epochs=80, match_epochs=2, learning_rate=6e-3, batch_s=12, masking=None, seed=0
     )
     run = FineTuning(streaming_spec, out=tmp_path / "out", schedule=schedule)
     before = {name: value.clone() for name, value in run.model.named_parameters()}
     rates = run.run(spoken, spoken)
 
     assert rates["eval_loss"] < logged(tmp_path / "out", "eval_loss")[0] / 2
-    assert rates["eval_cer"] < 75  # a letter lasts longer than half a window of 3 frames
+    assert rates["eval_cer"] < 70  # a letter lasts longer than half a window of 3 frames
     for name, value in run.model.named_parameters():
         assert not torch.equal(value, before[name]), name
     spec, loaded = load_checkpoint(tmp_path / "out")
