@@ -84,6 +84,28 @@ def window_mean(
     return means.transpose(1, 2).to(frames.dtype)
 
 
+def mean_in_reach(
+    reach: Tensor, reach_mask: Tensor, window_frames: int, weights: Tensor | None
+) -> Tensor:
+    """Window means of the frames of one chunk, given also the w frames before it.
+
+    Args:
+        reach: `[B, w+C, D]`, float32, zero where the mask is False.
+        reach_mask: `[B, w+C]`, True on valid frames.
+        window_frames: w, the half window; what lies behind the chunk is not in reach.
+        weights: as `window_mean` takes them.
+
+    Returns:
+        `[B, C, D]`, float32; zero where no frame in reach is valid.
+    """
+    span_frames = 2 * window_frames + 1
+    rows = F.pad(reach.transpose(1, 2), [0, window_frames])
+    present = F.pad(reach_mask.float().unsqueeze(1), [0, window_frames])
+    sums = _sums(rows, span_frames, window_frames, weights)
+    shares = _sums(present, span_frames, window_frames, None)
+    return (sums / shares.clamp(min=1.0 / span_frames)).transpose(1, 2)
+
+
 def _pooled(rows: Tensor, window_frames: int, weights: Tensor | None) -> Tensor:
     """Weighted sums over windows of `[B, D, T]`; without weights each frame counts 1/(2w+1)."""
     if weights is None:
