@@ -98,12 +98,21 @@ def mean_in_reach(
     Returns:
         `[B, C, D]`, float32; zero where no frame in reach is valid.
     """
+    # Neither pooling nor convolution: ONNX Runtime runs both channel by channel on a CPU.
     span_frames = 2 * window_frames + 1
-    rows = F.pad(reach.transpose(1, 2), [0, window_frames])
-    present = F.pad(reach_mask.float().unsqueeze(1), [0, window_frames])
-    sums = _sums(rows, span_frames, window_frames, weights)
-    shares = _sums(present, span_frames, window_frames, None)
-    return (sums / shares.clamp(min=1.0 / span_frames)).transpose(1, 2)
+    reached = reach.shape[1]
+    firsts = torch.arange(reached - window_frames, device=reach.device).unsqueeze(1)
+    distances = torch.arange(reached, device=reach.device) - firsts
+    band = ((distances >= 0) & (distances < span_frames)).float() / span_frames
+    shares = torch.matmul(reach_mask.float(), band.T).unsqueeze(2)
+    if weights is None:
+        sums = torch.matmul(band, reach)
+    else:
+        places = firsts + torch.arange(span_frames, device=reach.device)
+        rows = F.pad(reach, [0, 0, 0, window_frames])
+        windows = rows.index_select(1, places.flatten()).unflatten(1, places.shape)
+        sums = (windows * weights.float().T).sum(dim=2)
+    return sums / shares.clamp(min=1.0 / span_frames)
 
 
 def _pooled(rows: Tensor, window_frames: int, weights: Tensor | None) -> Tensor:
