@@ -169,6 +169,16 @@ def _export_body(loop: Piecewise, model: CtcModel) -> onnx.GraphProto:
 
 
 def onnx_program(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:
+    """Export a module.
+
+    Args:
+        module: any.
+        example: its inputs.
+        options: of `torch.onnx.export`.
+
+    Raises:
+        ExportError: torch cannot export it.
+    """
     with _quiet():
         program = torch.onnx.export(
             module, example, dynamo=True, opset_version=OPSET, verbose=False, **options

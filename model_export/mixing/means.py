@@ -104,7 +104,7 @@ def mean_in_reach(
     firsts = torch.arange(reached - window_frames, device=reach.device).unsqueeze(1)
     distances = torch.arange(reached, device=reach.device) - firsts
     band = ((distances >= 0) & (distances < span_frames)).float() / span_frames
-    shares = torch.matmul(reach_mask.float(), band.T).unsqueeze(2)
+    shares = (band * reach_mask.unsqueeze(1)).sum(dim=2).unsqueeze(2)
     if weights is None:
         sums = torch.matmul(band, reach)
     else:
