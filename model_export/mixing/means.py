@@ -119,7 +119,7 @@ def _pooled(rows: Tensor, window_frames: int, weights: Tensor | None) -> Tensor:
     """Weighted sums over windows of `[B, D, T]`; without weights each frame counts 1/(2w+1)."""
     if weights is None:
         return F.avg_pool1d(rows, 2 * window_frames + 1, stride=1, padding=window_frames)
-    return _weighted_sums(F.pad(rows, [window_frames, window_frames]), weights)
+    return _weighted_sums(rows, weights, window_frames)
 
 
 def _pooled_to_chunk_end(
@@ -146,16 +146,16 @@ def _sums(rows: Tensor, size: int, window_frames: int, weights: Tensor | None) -
     return _weighted_sums(rows, weights)
 
 
-def _weighted_sums(rows: Tensor, weights: Tensor) -> Tensor:
+def _weighted_sums(rows: Tensor, weights: Tensor, padding: int = 0) -> Tensor:
     """Correlate each feature of `[B, D, T]` with its own weights `[D, size]`, in float32."""
     kernel = weights.float().unsqueeze(1)
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
     # Only where it is needed: an export would make a graph of its own of the context.
     if not torch.is_autocast_enabled(rows.device.type):
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
     with torch.autocast(rows.device.type, enabled=False):
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
 
 
 def _into_chunks(frames: Tensor, chunk_frames: int) -> Tensor:

@@ -11,6 +11,7 @@ BLOCKS = [
     pytest.param(lambda: SummaryMixing(WIDTH), id="sm"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 0), id="wsm-0"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5), id="wsm-5"),
+    pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5, learned_window=True), id="wsm-5-learned"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5000), id="wsm-5000"),
 ]
 
