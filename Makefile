@@ -8,7 +8,6 @@
 # LM=...        n-gram model that its bundle takes along, made by `make english-lm`
 # TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
 # HOURS=...     how much of it `make english-corpus` speaks
-# GPU=1         `make english` learns on a GPU, without a cache, from all of a large corpus
 # KOKORO=...    folder with kokoro-v1.0.onnx and voices-v1.0.bin, as kokoro-onnx publishes them
 # SPANISH_...   the same four for `make spanish-corpus` and `make spanish`
 # BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
@@ -24,7 +23,6 @@ CORPUS ?= data/synthetic-en/manifest.jsonl
 LM ?=
 TEXT ?= data/english-text
 HOURS ?= 14
-GPU ?=
 KOKORO ?= data/kokoro
 KOKORO_MODEL ?= $(KOKORO)/kokoro-v1.0.onnx
 KOKORO_VOICES ?= $(KOKORO)/voices-v1.0.bin
@@ -49,15 +47,6 @@ ENGLISH_LM = --language-model $(LM) --lm-weight 1.7 --word-score 1.0 --beam 250 
 	--lm-text 'addresses of presidents of the United States (public domain)' \
 	--lm-text "words of SCOWL's spelling dictionary (SCOWL licence)" \
 	--lm-text 'a grammar of numbers, and the texts of the training clips (this project)'
-
-# First the layers on top learn, below them nothing; then everything does, slowly.
-ENGLISH_MODEL = --base $(BASE) --train '$(CORPUS)\#train' --dev '$(CORPUS)\#dev' --language en \
-	--digits spell --add 2 --replace last:2 --mixer wsm --window 8
-ENGLISH_GPU := --augment-batches --workers 14 --batch-seconds 900
-ENGLISH_FIRST := $(if $(GPU),$(ENGLISH_GPU) --learning-rate 1e-3 --epochs 1.2 --evaluations 4,\
-	--copies 2 --cache-features runs/cache --epochs 4)
-ENGLISH_SECOND := --learning-rate 3e-4 $(if $(GPU),$(ENGLISH_GPU) --epochs 1.3 --evaluations 6,\
-	--copies 2 --epochs 2)
 
 SPANISH_TEXT ?= data/spanish-text
 SPANISH_CORPUS ?= data/synthetic-es/manifest.jsonl
@@ -121,11 +110,10 @@ english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TE
 
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(BASE) on $(CORPUS); stopped runs go on where they were"
-	@$(BIN)/wsm-export finetune $(ENGLISH_MODEL) $(ENGLISH_FIRST) --also-train final-norm \
-		--out runs/english-top
-	@echo "==> Fine-tuning all of it"
-	@$(BIN)/wsm-export finetune $(ENGLISH_MODEL) $(ENGLISH_SECOND) --also-train all \
-		--start runs/english-top --out runs/english-run
+	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' --dev '$(CORPUS)#dev' \
+		--language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
+		--also-train final-norm --copies 2 --cache-features runs/cache --epochs 4 \
+		--out runs/english-run
 	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
 		--precision int8 --ranges '$(CORPUS)#dev' --weights float16 --longest-pass 28 \
 		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) \

@@ -184,7 +184,6 @@ def _add_cost(group: argparse._ArgumentGroup) -> None:
         choices=("auto", *PRECISIONS),
         help="auto: bf16 where it is fast, else fp16 on a GPU, fp32 on a CPU",
     )
-    add("--workers", default=0, type=int, metavar="N", help="processes that read clips ahead (0)")
     add(
         "--cache-features",
         nargs="?",
@@ -271,6 +270,8 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("model", type=Path, help="checkpoint or bundle")
     add("manifest", metavar="DATA[#SPLIT]", help=DATA_HELP)
     add("--base", help="where the checkpoint's base lies now")
+    add("--streaming", action="store_true", help="chunk by chunk, as a live stream")
+    add("--chunk", type=count, metavar="FRAMES", help="the same, in other chunks than its own")
     add("--min-seconds", default=0.0, type=float, help="leave shorter clips out")
     add("--name", help="of the test set, for the record")
     add("--note", default="", help="for the record")
@@ -294,6 +295,8 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--notes", type=Path, metavar="FILE", help="Markdown for the model card")
     add("--runtime", default=[], action="append", choices=get_args(Runtime), help="all by default")
     add("--precision", default=[], action="append", choices=("float32", "int8"), help="float32")
+    add("--streaming", action="store_true", help="a graph for live audio too, or say what forbids")
+    add("--chunk", type=count, metavar="FRAMES", help="of it (as trained)")
     add("--ranges", metavar="DATA", help="speech that sets the ranges of int8, such as the dev set")
     add("--weights", default="float32", choices=("float32", "float16"), help="how they are stored")
     add("--longest-pass", type=float, metavar="S", help="cut longer audio, for what training saw")

@@ -29,9 +29,9 @@ from model_export.data_check.rendering import render_overlap, render_report
 from model_export.decoding import DecodingChoice
 from model_export.encoders.families import build_model, layer_count_of
 from model_export.errors import ManifestInvalid
-from model_export.evaluate import open_recogniser, score
+from model_export.evaluate import Hearing, open_recogniser, score
 from model_export.export.command import export
-from model_export.export.model_card import describe_mixing
+from model_export.export.model_card import describe_mixing, describe_streaming
 from model_export.language_model.command import language_model
 from model_export.mixing.chunking import mixing_obstacles, refuse_if
 from model_export.mixing.surgery import count_parameters, select_layers
@@ -121,7 +121,6 @@ def _schedule(options: argparse.Namespace) -> Schedule:
         patience=options.patience,
         copies=options.copies,
         augment_batches=options.augment_batches,
-        workers=options.workers,
         masking=None if options.no_spec_augment else masking,
         precision=choose_precision(options.precision),
         seed=options.seed,
@@ -168,7 +167,8 @@ def evaluate(options: argparse.Namespace) -> None:
         word_score=options.word_score,
         beam=options.beam,
     )
-    recogniser = open_recogniser(options.model, choice, base=options.base)
+    hearing = Hearing(options.streaming or options.chunk is not None, options.chunk)
+    recogniser = open_recogniser(options.model, choice, base=options.base, hearing=hearing)
     corpus = read_corpus(options.manifest, recogniser.output.text_normalisation)
     corpus = verify_audio(corpus, "clips")
     _report_skipped({"evaluate": corpus}, options.skipped)
@@ -224,6 +224,9 @@ def inspect(options: argparse.Namespace) -> None:
         size_mb = (options.bundle / variant.file).stat().st_size / 1e6
         kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
         print(f"  variant     {variant.file}: {kind}")
+    if form := manifest.streaming:
+        files = ", ".join(variant.file for variant in form.variants)
+        print(f"  streaming   {files}: {describe_streaming(form, manifest)}")
     if lm := manifest.language_model:
         settings = f"weight {lm.weight:g}, word score {lm.word_score:g}, beam {lm.beam}"
         print(f"  language    {', '.join(lm.texts) or 'texts not stated'}; {settings}")

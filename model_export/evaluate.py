@@ -11,9 +11,12 @@ import torch
 from tqdm import tqdm
 
 from model_export.checkpoint import SPEC_FILE, load_checkpoint
+from model_export.chunked import ChunkedModel, open_graph
 from model_export.data import Clip
 from model_export.data.recordings import load_waveform
 from model_export.decoding import DecodingChoice, Search, open_search
+from model_export.errors import StreamingRefused
+from model_export.mixing.chunking import see_chunks
 from model_export.scoring import ErrorRates, error_rates
 from service.arrays import FloatArray, IntArray
 from service.audio import SAMPLE_RATE_HZ, is_silent
@@ -134,11 +137,25 @@ class Evaluation:
         )
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """Whether a model hears whole utterances or chunk by chunk, as a stream does.
+
+    Attributes:
+        streaming: chunk by chunk.
+        chunk_frames: of a chunk; None takes the model's own.
+    """
+
+    streaming: bool = False
+    chunk_frames: int | None = None
+
+
 def open_recogniser(
     folder: Path,
     choice: DecodingChoice = DecodingChoice(),  # noqa: B008  frozen
     *,
     base: str | None = None,
+    hearing: Hearing = Hearing(),
 ) -> Recogniser:
     """Open a checkpoint or a bundle.
 
@@ -146,38 +163,61 @@ def open_recogniser(
         folder: of either.
         choice: how logits shall be read.
         base: for a checkpoint whose base has moved.
+        hearing: whole utterances or chunks.
 
     Raises:
         CheckpointInvalid: the checkpoint cannot be rebuilt.
         InvalidBundle: it is neither, or a damaged bundle; or there is no language model to use.
+        StreamingRefused: chunks were asked for, and it cannot take such.
     """
     if not (folder / SPEC_FILE).is_file():
-        bundle = load_bundle(folder)
-        manifest = bundle.manifest
-        return _recogniser(
-            load_model(bundle, device="cpu", sessions=1).model,
-            Output.of(manifest),
-            open_search(choice, manifest.vocabulary, bundle),
-            longest_pass_s=manifest.longest_single_pass_s,
-        )
+        return _open_bundle(folder, choice, hearing)
     spec, model = load_checkpoint(folder, base=base)
+    longest_pass_s = model.front_end.longest_pass_s
+    if hearing.streaming:
+        see_chunks(model, hearing.chunk_frames or spec.chunk_frames or 1)
     frame_s = model.front_end.samples_per_frame / SAMPLE_RATE_HZ
     return _recogniser(
         EagerModel(model),
         Output(folder.name, spec.vocabulary, spec.text_normalisation, frame_s),
         open_search(choice, spec.vocabulary),
-        longest_pass_s=model.front_end.longest_pass_s,
+        longest_pass_s=longest_pass_s,
+        chunk_frames=(hearing.chunk_frames or spec.chunk_frames) if hearing.streaming else None,
     )
 
 
+def _open_bundle(folder: Path, choice: DecodingChoice, hearing: Hearing) -> Recogniser:
+    bundle = load_bundle(folder)
+    manifest, form = bundle.manifest, bundle.manifest.streaming
+    output, search = Output.of(manifest), open_search(choice, manifest.vocabulary, bundle)
+    if not hearing.streaming:
+        model = load_model(bundle, device="cpu", sessions=1).model
+        return _recogniser(model, output, search, longest_pass_s=manifest.longest_single_pass_s)
+    if form is None:
+        raise StreamingRefused(f"{folder} has no streaming graph")
+    if hearing.chunk_frames not in (None, form.chunk_frames):
+        raise StreamingRefused(
+            f"{folder} streams in chunks of {form.chunk_frames} frames, not {hearing.chunk_frames}"
+        )
+    step = open_graph(bundle.path_of(form.variants[0].file), form)
+    chunked = ChunkedModel(step, form, manifest.samples_per_frame)
+    return _recogniser(chunked, output, search, longest_pass_s=None, chunk_frames=form.chunk_frames)
+
+
 def _recogniser(
-    model: AcousticModel, output: Output, search: Search, *, longest_pass_s: float | None
+    model: AcousticModel,
+    output: Output,
+    search: Search,
+    *,
+    longest_pass_s: float | None,
+    chunk_frames: int | None = None,
 ) -> Recogniser:
+    heard = "" if chunk_frames is None else f", in chunks of {chunk_frames} frames"
     return Recogniser(
         model=model,
         output=output,
         reader=Reader(output, search.beam_search, search.decoding),
-        decoding=search.record,
+        decoding=search.record + heard,
         samples_per_frame=round(output.frame_s * SAMPLE_RATE_HZ),
         longest_pass_s=longest_pass_s,
     )

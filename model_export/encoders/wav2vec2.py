@@ -52,6 +52,8 @@ class Wav2Vec2Stem(nn.Module):
 
     def _far_looks(self) -> str:
         found = ["the waveform is normalised over the utterance"] if self.normalise_waveform else []
+        if self.features.window_products is not None:
+            found.append("a group norm spans the utterance")
         if self.positions is not None:
             found.append("convolutional positions look 1.3 s ahead")
         return ", ".join(found) or "features or convolutions of its layers do"

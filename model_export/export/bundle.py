@@ -20,7 +20,9 @@ from model_export.errors import ExportError
 from model_export.export.language_model import AddedLanguageModel, require_usable
 from model_export.export.model_card import model_card
 from model_export.export.parity import Parity
+from model_export.export.streaming_graph import check_streaming, form_of, write_streaming
 from model_export.export.variants import Recordings, check_variant, golden_arrays, write_variant
+from model_export.mixing.streaming import StreamingModel
 from service.audio import SAMPLE_RATE_HZ
 from service.backends import Tuning, load_model
 from service.bundle import (
@@ -33,6 +35,7 @@ from service.bundle import (
     load_bundle,
     sha256_of,
 )
+from service.streaming_form import Streaming
 
 MODEL_CARD_FILE = "MODEL_CARD.md"
 
@@ -48,6 +51,7 @@ class BundleFacts:
         notes: Markdown for the model card.
         measurements: error rates, measured.
         language_model: to go along, if any.
+        chunk_frames: of a streaming graph; None makes none.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
             reached it; None takes the encoder's own limit.
     """
@@ -58,6 +62,7 @@ class BundleFacts:
     notes: str = ""
     measurements: tuple[Measurement, ...] = ()
     language_model: AddedLanguageModel | None = None
+    chunk_frames: int | None = None
     longest_pass_s: float | None = None
 
 
@@ -87,11 +92,13 @@ def write_bundle(
         ExportError: `out` exists, or torch cannot export the model.
         LanguageModelRefused: no word of the language model can be spelled.
         ParityFailed: a variant leaves its tolerance.
+        StreamingRefused: a streaming graph was asked for, and something forbids it.
     """
     if out.exists():
         raise ExportError(f"{out} exists; a bundle is written whole or not at all")
     if facts.language_model:
         require_usable(facts.language_model.source, spec.vocabulary)
+    stream = None if facts.chunk_frames is None else StreamingModel(model, facts.chunk_frames)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -99,8 +106,15 @@ def write_bundle(
             write_variant(variant, model, folder, recordings)
         golden = golden_arrays(model, folder, variants, recordings)
         np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **golden)
-        _write_manifest(folder, spec, model, facts, variants)
+        form = None
+        if stream is not None:
+            form = form_of(stream, list(dict.fromkeys(one.precision for one in variants)))
+            write_streaming(stream, form, folder, recordings.ranges)
+        _write_manifest(folder, spec, model, facts, variants, form)
         parities = _check(folder, model, variants, recordings)
+        if form is not None:
+            clips = [*recordings.parity, *recordings.ranges]
+            parities |= check_streaming(model, form, folder, clips)
         folder.chmod(0o755)
         folder.rename(out)
     finally:
@@ -124,10 +138,16 @@ def _check(
 
 
 def _write_manifest(
-    folder: Path, spec: ModelSpec, model: CtcModel, facts: BundleFacts, variants: Sequence[Variant]
+    folder: Path,
+    spec: ModelSpec,
+    model: CtcModel,
+    facts: BundleFacts,
+    variants: Sequence[Variant],
+    form: Streaming | None,
 ) -> None:
     front_end = model.front_end
     names = [GOLDEN_FILE, *(variant.file for variant in variants)]
+    names += [] if form is None else [variant.file for variant in form.variants]
     language_model = facts.language_model
     if language_model:
         shutil.copyfile(language_model.source, folder / language_model.facts.file)
@@ -144,6 +164,7 @@ def _write_manifest(
         text_normalisation=spec.text_normalisation,
         input_convention=front_end.convention,
         layers=tuple(model.mixing),
+        streaming=form,
         language_model=language_model.facts if language_model else None,
         variants=tuple(variants),
         files={name: sha256_of(folder / name) for name in names},

@@ -9,11 +9,13 @@ from pydantic import ValidationError
 from model_export.checkpoint import ModelSpec, load_checkpoint
 from model_export.data import read_corpus
 from model_export.data.recordings import load_waveform
+from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError, ManifestInvalid
 from model_export.export.bundle import BundleFacts, created_with, write_bundle
 from model_export.export.exporters import round_weights
 from model_export.export.language_model import AddedLanguageModel, file_name
 from model_export.export.variants import INT8, Recordings, choose_variants
+from model_export.mixing.chunking import obstacles, refuse_if
 from service.arrays import FloatArray
 from service.bundle import LanguageModel, Measurement, Provenance, Runtime
 
@@ -36,6 +38,7 @@ def export(options: argparse.Namespace) -> None:
             weights_licence=options.licence,
             created_with=created_with(),
         ),
+        chunk_frames=_chunk_frames_asked(options, spec, model),
         longest_pass_s=options.longest_pass,
         measurements=tuple(_read_measurement(path) for path in options.measured),
         language_model=_language_model_asked(options),
@@ -56,6 +59,16 @@ def export(options: argparse.Namespace) -> None:
             f"between batch and alone, {parity.flipped_frames} of {parity.frames} labels differ"
         )
     print(f"wrote {options.out}")
+
+
+def _chunk_frames_asked(
+    options: argparse.Namespace, spec: ModelSpec, model: CtcModel
+) -> int | None:
+    if not (options.streaming or spec.chunk_frames or options.chunk):
+        return None
+    refuse_if(obstacles(model))
+    frames: int | None = options.chunk or spec.chunk_frames
+    return frames
 
 
 def _read_ranges(reference: str | None, spec: ModelSpec) -> list[FloatArray]:

@@ -53,7 +53,7 @@ def onnx_graph(model: CtcModel) -> onnx.ModelProto:
     )
     bodies = {name: _export_body(loop, model) for name, loop in _loops(model).items()}
     with _replaced_loops(model, OpaqueLoop):
-        graph = _onnx(
+        graph = onnx_program(
             model,
             _example(model),
             input_names=list(INPUTS),
@@ -165,10 +165,20 @@ def _export_body(loop: Piecewise, model: CtcModel) -> onnx.GraphProto:
         model(*_example(model))
     piece = [each[0].clone() for each in seen[0]]
     sizes = [{0: BATCH, 1: torch.export.Dim("piece", min=1)}, *({0: BATCH} for _ in piece[1:])]
-    return _onnx(loop.body, (piece,), dynamic_shapes=(sizes,)).graph
+    return onnx_program(loop.body, (piece,), dynamic_shapes=(sizes,)).graph
 
 
-def _onnx(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:
+def onnx_program(module: nn.Module, example: tuple[Any, ...], **options: Any) -> onnx.ModelProto:
+    """Export a module.
+
+    Args:
+        module: any.
+        example: its inputs.
+        options: of `torch.onnx.export`.
+
+    Raises:
+        ExportError: torch cannot export it.
+    """
     with _quiet():
         program = torch.onnx.export(
             module, example, dynamo=True, opset_version=OPSET, verbose=False, **options

@@ -13,7 +13,7 @@ input has rare peaks stay float32.
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
 from model_export.export.exporters import onnx_graph, save_graph
-from model_export.export.smoothing import SMALLEST, feeds, measure_ranges, smooth
+from model_export.export.smoothing import SMALLEST, Feed, feeds, measure_ranges, smooth
 from service.arrays import FloatArray
 
 SCOPES = "pkg.torch.onnx.name_scopes"
@@ -51,23 +51,23 @@ def export_int8(model: CtcModel, path: Path, recordings: Sequence[FloatArray]) -
     """
     if not recordings:
         raise ExportError("int8 needs recordings that set its ranges, and got 0")
-    graph = quantise(onnx_graph(model), recordings)
+    graph = quantise(onnx_graph(model), feeds(recordings))
     store_in_8_bits(graph)
     save_graph(graph, path)
 
 
-def quantise(graph: onnx.ModelProto, recordings: Sequence[FloatArray]) -> onnx.ModelProto:
+def quantise(graph: onnx.ModelProto, inputs: Iterable[Feed]) -> onnx.ModelProto:
     """Let the linear layers inside the encoder layers compute in 8 bits.
 
     Args:
         graph: float32, as torch exported it, with its nodes' scopes; changed by smoothing.
-        recordings: real speech, each `[samples]`, that sets the ranges.
+        inputs: of real speech, that set the ranges; gone through twice.
     """
     layers = linear_layers(graph)
-    ranges = measure_ranges(graph, layers, recordings)
+    ranges = measure_ranges(graph, layers, inputs)
     layers = [node for node in layers if ranges[node.input[0]].relative_peak <= HIGHEST_PEAK]
     smooth(graph, layers, ranges)
-    return _rounded(graph, layers, recordings) if layers else graph
+    return _rounded(graph, layers, inputs) if layers else graph
 
 
 def store_in_8_bits(graph: onnx.ModelProto) -> None:
@@ -104,7 +104,7 @@ def linear_layers(graph: onnx.ModelProto) -> list[NodeProto]:
 
 
 def _rounded(
-    graph: onnx.ModelProto, layers: Sequence[NodeProto], recordings: Sequence[FloatArray]
+    graph: onnx.ModelProto, layers: Sequence[NodeProto], inputs: Iterable[Feed]
 ) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, out = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
@@ -112,7 +112,7 @@ def _rounded(
         quantize_static(
             source,
             out,
-            _Recordings(recordings),
+            _Inputs(inputs),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["MatMul"],
             nodes_to_quantize=[node.name for node in layers],
@@ -139,12 +139,12 @@ def _is_in_layer(node: NodeProto) -> bool:
     return any(entry.key == SCOPES and LAYERS in entry.value for entry in node.metadata_props)
 
 
-class _Recordings(CalibrationDataReader):  # type: ignore[misc]
+class _Inputs(CalibrationDataReader):  # type: ignore[misc]
     """What onnxruntime asks for the next input."""
 
-    def __init__(self, recordings: Sequence[FloatArray]) -> None:
-        self._feeds = feeds(recordings)
+    def __init__(self, inputs: Iterable[Feed]) -> None:
+        self._inputs = iter(inputs)
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
+    def get_next(self) -> Feed | None:
         """The next input; None after the last."""
-        return next(self._feeds, None)
+        return next(self._inputs, None)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from service.bundle import LanguageModel, LayerMixing, Manifest, Measurement, TextNormalisation
+from service.streaming_form import Streaming
 
 TEMPLATE = """# {name}
 
@@ -16,6 +17,7 @@ Speech recognition for: {languages}. {summary}
 - Trained on: {data}.
 - Input: {input_convention}; 16 kHz mono. One frame is {frame_ms:g} ms.
 - Longest single pass: {longest}.
+- Live streams: {streaming}.
 - Text: {tokens} labels; {text}.
 - Language model: {language_model}.
 - Licence of the weights: {weights_licence}.
@@ -54,6 +56,7 @@ def model_card(manifest: Manifest, summary: str, notes: str = "") -> str:
         input_convention=manifest.input_convention,
         frame_ms=1000 * manifest.samples_per_frame / manifest.sample_rate_hz,
         longest="no limit but memory" if longest_s is None else f"{longest_s:g} s",
+        streaming=_streaming(manifest),
         tokens=len(manifest.vocabulary.tokens),
         text=_describe_text(rules),
         language_model=_describe_language_model(manifest.language_model),
@@ -68,6 +71,24 @@ def describe_mixing(layers: Sequence[LayerMixing]) -> str:
     """Mixers with their windows and how many layers have them, such as `2 attention, 2 wsm`."""
     counts = Counter(map(_describe_layer, layers))
     return ", ".join(f"{count} {mixing}" for mixing, count in counts.items())
+
+
+def describe_streaming(form: Streaming, manifest: Manifest) -> str:
+    """Chunk, lookahead, algorithmic latency and what a stream holds, in words."""
+    per_ms = manifest.sample_rate_hz / 1000
+    chunk_ms = form.chunk_frames * manifest.samples_per_frame / per_ms
+    lookahead_ms = form.lookahead_samples / per_ms
+    return (
+        f"chunks of {form.chunk_frames} frames ({chunk_ms:g} ms) and {lookahead_ms:g} ms of "
+        f"lookahead, so a sound waits {lookahead_ms:g} to {chunk_ms + lookahead_ms:g} ms for its "
+        f"chunk; {form.state_bytes / 1024:.0f} KiB of state each"
+    )
+
+
+def _streaming(manifest: Manifest) -> str:
+    if manifest.streaming is None:
+        return "no graph for them"
+    return describe_streaming(manifest.streaming, manifest)
 
 
 def _describe_layer(layer: LayerMixing) -> str:

@@ -6,7 +6,7 @@ et al., 2023, eq. 3 and 4).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ from service.backends.base import INPUTS
 
 SMOOTHING = 0.5  # how much of the channels' differences weights take over
 SMALLEST = 1e-5
+
+Feed = dict[str, np.ndarray]  # inputs of a graph by name
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Range:
 
 
 def measure_ranges(
-    graph: onnx.ModelProto, layers: Sequence[NodeProto], recordings: Sequence[FloatArray]
+    graph: onnx.ModelProto, layers: Sequence[NodeProto], inputs: Iterable[Feed]
 ) -> dict[str, Range]:
-    """Run recordings, and note how large the inputs of layers become."""
+    """Run inputs, and note how large those of layers become."""
     names = sorted({node.input[0] for node in layers})
     watched = onnx.ModelProto()
     watched.CopyFrom(graph)
@@ -53,7 +55,7 @@ def measure_ranges(
         watched.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     found: dict[str, list[Range]] = defaultdict(list)
-    for feed in feeds(recordings):
+    for feed in inputs:
         for name, values in zip(names, session.run(names, feed), strict=True):
             channels = values.reshape(-1, values.shape[-1])
             found[name].append(Range(np.abs(channels).max(axis=0), float((channels**2).mean())))
@@ -80,11 +82,10 @@ def smooth(graph: onnx.ModelProto, layers: Sequence[NodeProto], ranges: dict[str
             _multiply(weights[node.input[1]], factors[:, None])
 
 
-def feeds(recordings: Sequence[FloatArray]) -> Iterator[dict[str, np.ndarray]]:
+def feeds(recordings: Sequence[FloatArray]) -> list[Feed]:
     """What a session takes, a recording at a time."""
-    for recording in recordings:
-        arrays = (recording[np.newaxis], np.array([len(recording)], dtype=np.int64))
-        yield dict(zip(INPUTS, arrays, strict=True))
+    pairs = ((one[np.newaxis], np.array([len(one)], dtype=np.int64)) for one in recordings)
+    return [dict(zip(INPUTS, pair, strict=True)) for pair in pairs]
 
 
 def _smoothing(peaks: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:

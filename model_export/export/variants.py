@@ -1,6 +1,5 @@
 """The model files that a bundle may hold: how each is written, and when it is refused."""
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
 from model_export.export.exporters import export_onnx, export_torchscript
 from model_export.export.int8 import export_int8
+from model_export.export.packing import packed
 from model_export.export.parity import (
     Parity,
     measure_parity,
@@ -83,11 +83,8 @@ def write_variant(variant: Variant, model: CtcModel, folder: Path, recordings: R
     """
     path = folder / variant.file
     if variant == INT8:
-        graph = path.with_suffix("")
-        export_int8(model, graph, recordings.ranges)
-        # Eight bits that are seldom all used: a quarter of the size goes.
-        path.write_bytes(gzip.compress(graph.read_bytes(), mtime=0))
-        graph.unlink()
+        with packed(path) as graph:
+            export_int8(model, graph, recordings.ranges)
     elif variant == TORCHSCRIPT:
         export_torchscript(model, path)
     else:

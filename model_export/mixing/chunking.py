@@ -1,6 +1,7 @@
 """Letting a model's mixers see their own chunk and the past only, where nothing forbids it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from model_export.encoders.ctc_model import CtcModel
@@ -54,6 +55,16 @@ def see_chunks(model: CtcModel, chunk_frames: int | None) -> None:
         refuse_if(obstacles(model))
     for mixer in wsm_blocks(model):
         mixer.chunk_frames = chunk_frames
+
+
+@contextmanager
+def in_chunks(model: CtcModel, chunk_frames: int | None) -> Iterator[None]:
+    """Let frames see chunks for a while, as `see_chunks` does, and the whole utterance after."""
+    see_chunks(model, chunk_frames)
+    try:
+        yield
+    finally:
+        see_chunks(model, None)
 
 
 def wsm_blocks(model: CtcModel) -> list[WindowedSummaryMixing]:

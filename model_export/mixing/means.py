@@ -84,11 +84,42 @@ def window_mean(
     return means.transpose(1, 2).to(frames.dtype)
 
 
+def mean_in_reach(
+    reach: Tensor, reach_mask: Tensor, window_frames: int, weights: Tensor | None
+) -> Tensor:
+    """Window means of the frames of one chunk, given also the w frames before it.
+
+    Args:
+        reach: `[B, w+C, D]`, float32, zero where the mask is False.
+        reach_mask: `[B, w+C]`, True on valid frames.
+        window_frames: w, the half window; what lies behind the chunk is not in reach.
+        weights: as `window_mean` takes them.
+
+    Returns:
+        `[B, C, D]`, float32; zero where no frame in reach is valid.
+    """
+    # Neither pooling nor convolution: ONNX Runtime runs both channel by channel on a CPU.
+    span_frames = 2 * window_frames + 1
+    reached = reach.shape[1]
+    firsts = torch.arange(reached - window_frames, device=reach.device).unsqueeze(1)
+    distances = torch.arange(reached, device=reach.device) - firsts
+    band = ((distances >= 0) & (distances < span_frames)).float() / span_frames
+    shares = (band * reach_mask.unsqueeze(1)).sum(dim=2).unsqueeze(2)
+    if weights is None:
+        sums = torch.matmul(band, reach)
+    else:
+        places = firsts + torch.arange(span_frames, device=reach.device)
+        rows = F.pad(reach, [0, 0, 0, window_frames])
+        windows = rows.index_select(1, places.flatten()).unflatten(1, places.shape)
+        sums = (windows * weights.float().T).sum(dim=2)
+    return sums / shares.clamp(min=1.0 / span_frames)
+
+
 def _pooled(rows: Tensor, window_frames: int, weights: Tensor | None) -> Tensor:
     """Weighted sums over windows of `[B, D, T]`; without weights each frame counts 1/(2w+1)."""
     if weights is None:
         return F.avg_pool1d(rows, 2 * window_frames + 1, stride=1, padding=window_frames)
-    return _weighted_sums(F.pad(rows, [window_frames, window_frames]), weights)
+    return _weighted_sums(rows, weights, window_frames)
 
 
 def _pooled_to_chunk_end(
@@ -115,16 +146,16 @@ def _sums(rows: Tensor, size: int, window_frames: int, weights: Tensor | None) -
     return _weighted_sums(rows, weights)
 
 
-def _weighted_sums(rows: Tensor, weights: Tensor) -> Tensor:
+def _weighted_sums(rows: Tensor, weights: Tensor, padding: int = 0) -> Tensor:
     """Correlate each feature of `[B, D, T]` with its own weights `[D, size]`, in float32."""
     kernel = weights.float().unsqueeze(1)
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
     # Only where it is needed: an export would make a graph of its own of the context.
     if not torch.is_autocast_enabled(rows.device.type):
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
     with torch.autocast(rows.device.type, enabled=False):
-        return F.conv1d(rows, kernel, groups=kernel.shape[0])
+        return F.conv1d(rows, kernel, padding=padding, groups=kernel.shape[0])
 
 
 def _into_chunks(frames: Tensor, chunk_frames: int) -> Tensor:

@@ -191,7 +191,6 @@ class FineTuning:
             unit_hz=self._unit_hz(),
             measure=measure,
             augmenter=self._augmenter(),
-            workers=self._schedule.workers,
             model=objective,
             args=arguments,
             callbacks=self._callbacks(arguments, stop),

@@ -1,17 +1,24 @@
 """How long, how fast and in which arithmetic to learn."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from transformers import TrainingArguments
 
 from model_export.training.objective import SpecAugment
 from model_export.training.precision import Precision
 from model_export.training.ranks import has_accelerator
+from service.audio import SAMPLE_RATE_HZ
+from service.backends.parallelism import usable_cores
 
 WARMUP_SHARE = 0.1
 LOGGING_SHARE = 0.01
 WEIGHT_DECAY = 0.01
+MOST_LOADING = 12
+BATCHES_AHEAD = 4  # of each process, in shared memory
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,6 @@ class Schedule:
         patience: evaluations without improvement that end training; None trains to the end.
         copies: entries per clip and epoch, the first clean, the others augmented.
         augment_batches: whether every batch is augmented on the device that learns from it.
-        workers: processes that read clips ahead; 0 reads them between the steps.
         masking: of hidden frames; None for none.
         precision: of the arithmetic.
         seed: of initialisation, order and masking.
@@ -49,10 +55,23 @@ class Schedule:
     patience: int | None = None
     copies: int = 1
     augment_batches: bool = False
-    workers: int = 0
     masking: SpecAugment | None = field(default_factory=SpecAugment)
     precision: Precision = "fp32"
     seed: int = 0
+
+
+def loading_processes(batch_s: float) -> int:
+    """Processes that read and augment clips while a GPU learns; a CPU has no cores to spare.
+
+    They hand batches over in shared memory, of which containers may have little.
+    """
+    if not has_accelerator():
+        return 0
+    batch_bytes = int(batch_s * SAMPLE_RATE_HZ) * np.dtype(np.float32).itemsize
+    room = MOST_LOADING
+    if SHARED_MEMORY.is_dir():
+        room = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_AHEAD * batch_bytes)
+    return max(0, min(MOST_LOADING, usable_cores() - 1, room))
 
 
 def matching_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
@@ -85,6 +104,7 @@ def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
         bf16=schedule.precision == "bf16",
         fp16=schedule.precision == "fp16",
         use_cpu=not has_accelerator(),
+        dataloader_num_workers=loading_processes(schedule.batch_s),
         # Every parameter that learns is used in every step, and no buffer changes.
         ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,

@@ -50,7 +50,6 @@ class SelectiveTrainer(Trainer):
         unit_hz: input samples or frames in a second of audio.
         measure: figures of an evaluation, beside its loss.
         augmenter: changes waveforms of a training batch, on its device; None for none.
-        workers: processes that read examples ahead.
         kwargs: of the Trainer. The model gives `losses` `[batch]` and, if it predicts,
             `predictions` `[batch, frames]`.
     """
@@ -64,7 +63,6 @@ class SelectiveTrainer(Trainer):
         unit_hz: float,
         measure: Measure,
         augmenter: Augmenter | None = None,
-        workers: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(data_collator=collate, **kwargs)
@@ -77,7 +75,6 @@ class SelectiveTrainer(Trainer):
         self._unit_hz = unit_hz
         self._measure = measure
         self._augmenter = augmenter
-        self._workers = workers
         self._learnt_units = 0
         self._logged_at_s = time.monotonic()
 
@@ -170,7 +167,7 @@ class SelectiveTrainer(Trainer):
             examples,
             batch_sampler=batches,
             collate_fn=self.data_collator,
-            num_workers=self._workers,
+            num_workers=self.args.dataloader_num_workers,
         )
         # The batches are shared out already, so accelerate must not do it again.
         shared: DataLoader[Any] = prepare_data_loader(

@@ -16,6 +16,7 @@ BLOCKS = [
     pytest.param(lambda: SummaryMixing(WIDTH), id="sm"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 0), id="wsm-0"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 3), id="wsm-3"),
+    pytest.param(lambda: WindowedSummaryMixing(WIDTH, 3, learned_window=True), id="wsm-3-learned"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 100), id="wsm-100"),
 ]
 

@@ -14,6 +14,7 @@ from model_export.export import parity
 from model_export.export.exporters import export_onnx, export_torchscript
 from model_export.export.parity import measure_parity, require_parity
 from model_export.front_ends import convolutions
+from model_export.mixing.chunking import wsm_blocks
 from model_export.mixing.surgery import replace_attention
 from service.backends.base import AcousticModel
 from service.backends.onnx import OnnxModel
@@ -79,6 +80,23 @@ def test_an_onnx_graph_with_rotary_positions_equals_the_eager_encoder(
 ) -> None:
     model = make_model("conformer rotary", num_hidden_layers=1)
     compare(model, onnx_variant(model, tmp_path), noise_and_tones)
+
+
+@pytest.mark.parametrize("variant", [onnx_variant, torchscript_variant])
+def test_a_model_that_can_stream_takes_whole_utterances_too(
+    make_base: MakeBase, monkeypatch, noise_and_tones, tmp_path: Path, variant
+) -> None:
+    monkeypatch.setattr(parity, "TRIALS", TRIALS)
+    model = build_model(make_base("whisper"), LABELS, streaming=True)
+    replace_attention(model, layers=(0, 1), mixer="wsm", window_frames=3, window_weights="learned")
+    for block in wsm_blocks(model):
+        torch.nn.init.normal_(block.window_weights)
+    exported = variant(model, tmp_path)
+    compare(model, exported, noise_and_tones)
+    minutes = noise_and_tones(40 * 16_000)[None]  # longer than Whisper's positions
+    logits, frame_lengths = exported.infer(minutes, np.array([minutes.shape[1]]))
+    assert frame_lengths.tolist() == [2000]
+    assert np.isfinite(logits).all()
 
 
 @pytest.mark.parametrize("base", ["wav2vec2", "whisper"])

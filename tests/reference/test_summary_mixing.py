@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing, global_mean
+from model_export.mixing.means import global_mean
+from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
 
 WIDTH = 4
 LARGER_THAN_ANY_LENGTH = 40

@@ -49,6 +49,19 @@ def spec(whisper_base: Path, spoken: Corpus) -> ModelSpec:
     )
 
 
+@pytest.fixture(scope="session")
+def streaming_spec(spec: ModelSpec) -> ModelSpec:
+    """WSM everywhere, in three layers, all of which learns with the stem; in chunks of 8."""
+    changes = {
+        "added_layers": 1,
+        "layers": (0, 1, 2),
+        "window_weights": "learned",
+        "chunk_frames": 8,
+        "also_train": ("all",),
+    }
+    return spec.model_copy(update=changes)
+
+
 def _tones(text: str, generator: np.random.Generator) -> np.ndarray:
     seconds = np.arange(LETTER_SAMPLES) / 16000
     parts = [0.3 * np.sin(2 * np.pi * TONES_HZ[letter] * seconds) for letter in text]

@@ -53,6 +53,15 @@ def test_a_count_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     assert "0 is not at least 1" in capsys.readouterr().err
 
 
+def test_streaming_is_refused_at_once_where_attention_is_left(
+    whisper_base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["finetune", "--base", str(whisper_base), "--train", "a", "--dev", "b", "--out", "c"]
+    assert main([*command, "--streaming", "--replace", "last:1"]) == 2
+    told = capsys.readouterr().err
+    assert "cannot stream: layer 0 mixes the whole utterance by attention" in told
+
+
 def test_what_cannot_be_used_is_counted_and_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from model_export.export.smoothing import Range, measure_ranges, smooth
+from model_export.export.smoothing import Range, feeds, measure_ranges, smooth
 
 CHANNELS = 4
 LOUD = 2
@@ -58,7 +58,7 @@ def run(graph: onnx.ModelProto) -> np.ndarray:
 
 
 def test_the_loud_channel_is_measured(graph: onnx.ModelProto) -> None:
-    ranges = measure_ranges(graph, layers_of(graph), [recording(), 2 * recording()])
+    ranges = measure_ranges(graph, layers_of(graph), feeds([recording(), 2 * recording()]))
     assert set(ranges) == {"normed"}
     assert int(ranges["normed"].peaks.argmax()) == LOUD
     assert ranges["normed"].peaks[LOUD] > 20 * np.delete(ranges["normed"].peaks, LOUD).max()
@@ -66,17 +66,17 @@ def test_the_loud_channel_is_measured(graph: onnx.ModelProto) -> None:
 
 def test_smoothing_evens_channels_and_changes_nothing(graph: onnx.ModelProto) -> None:
     before = run(graph)
-    ranges = measure_ranges(graph, layers_of(graph), [recording()])
+    ranges = measure_ranges(graph, layers_of(graph), feeds([recording()]))
     smooth(graph, layers_of(graph), ranges)
     np.testing.assert_allclose(run(graph), before, rtol=1e-4, atol=1e-3)
-    after = measure_ranges(graph, layers_of(graph), [recording()])["normed"].peaks
+    after = measure_ranges(graph, layers_of(graph), feeds([recording()]))["normed"].peaks
     uneven = ranges["normed"].peaks.max() / ranges["normed"].peaks.min()
     assert after.max() / after.min() < uneven / 3
 
 
 def test_a_norm_that_feeds_something_else_is_left_alone(graph: onnx.ModelProto) -> None:
     graph.graph.node.append(helper.make_node("Relu", ["normed"], ["other"]))
-    ranges = measure_ranges(graph, layers_of(graph), [recording()])
+    ranges = measure_ranges(graph, layers_of(graph), feeds([recording()]))
     before = graph.SerializeToString()
     smooth(graph, layers_of(graph), ranges)
     assert graph.SerializeToString() == before

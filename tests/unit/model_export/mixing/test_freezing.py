@@ -54,6 +54,17 @@ def test_also_train_widens_the_set(model: CtcModel) -> None:
     )
 
 
+def test_whole_parts_can_learn(model: CtcModel) -> None:
+    everything = {name for name, _ in model.named_parameters()}
+    stem = {name for name in everything if name.startswith("stem.")}
+    assert stem
+    assert trainable_names(model, (1,), ("stem",)) == trainable_names(model, (1,)) | stem
+    assert trainable_names(model, (1,), ("layers", "final-norm")) == everything - stem
+    assert trainable_names(model, (1,), ("all",)) == everything
+    assert first_trained_layer(model, (1,), also_train=("stem",)) == 0
+    assert first_trained_layer(model, (1,), also_train=("feed-forward",)) == 1
+
+
 def test_names_in_wavlm(make_base: MakeBase) -> None:
     """The bias that its layers share stays as it is, whatever mixes in the first of them."""
     model = build_model(make_base("wavlm"), 5)

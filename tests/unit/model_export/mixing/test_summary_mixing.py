@@ -3,18 +3,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model_export.mixing.summary_mixing import (
-    SummaryMixing,
-    WindowedSummaryMixing,
-    global_mean,
-    window_mean,
-)
+from model_export.mixing.means import global_mean, window_mean
+from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
 
 WIDTH = 8
 BLOCKS = [
     pytest.param(lambda: SummaryMixing(WIDTH), id="sm"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 0), id="wsm-0"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5), id="wsm-5"),
+    pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5, learned_window=True), id="wsm-5-learned"),
     pytest.param(lambda: WindowedSummaryMixing(WIDTH, 5000), id="wsm-5000"),
 ]
 

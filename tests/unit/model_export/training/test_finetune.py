@@ -15,7 +15,7 @@ from transformers import TrainerCallback
 
 from model_export.checkpoint import WEIGHTS_FILE, ModelSpec, build_from_spec, load_checkpoint
 from model_export.data import Clip, Corpus
-from model_export.errors import CheckpointInvalid, ManifestInvalid, TrainingStopped
+from model_export.errors import CheckpointInvalid, ManifestInvalid, TrainingRefused, TrainingStopped
 from model_export.mixing.freezing import trained_tensors
 from model_export.training import finetune
 from model_export.training.finetune import FineTuning
@@ -90,6 +90,49 @@ def test_a_few_clips_can_be_learnt_by_heart(
         assert torch.equal(value, frozen[name]) != (name in learnt), name
     _, loaded = load_checkpoint(tmp_path / "out")
     torch.testing.assert_close(trained_tensors(loaded), learnt)
+
+
+def test_streams_can_be_learnt_too(
+    streaming_spec: ModelSpec, spoken: Corpus, tmp_path: Path
+) -> None:
+    schedule = Schedule(
+        epochs=80, match_epochs=2, learning_rate=6e-3, batch_s=12, masking=None, seed=0
+    )
+    run = FineTuning(streaming_spec, out=tmp_path / "out", schedule=schedule)
+    before = {name: value.clone() for name, value in run.model.named_parameters()}
+    rates = run.run(spoken, spoken)
+
+    assert rates["eval_loss"] < logged(tmp_path / "out", "eval_loss")[0] / 2
+    assert rates["eval_cer"] < 70  # a letter lasts longer than half a window of 3 frames
+    for name, value in run.model.named_parameters():
+        assert not torch.equal(value, before[name]), name
+    spec, loaded = load_checkpoint(tmp_path / "out")
+    assert spec.chunk_frames == 8
+    torch.testing.assert_close(trained_tensors(loaded), trained_tensors(run.model))
+
+
+def test_nothing_of_a_stream_is_cached(streaming_spec: ModelSpec, tmp_path: Path) -> None:
+    with pytest.raises(TrainingRefused, match="all layers learn"):
+        FineTuning(streaming_spec, out=tmp_path, schedule=SHORT, cache_dir=tmp_path / "cache")
+
+
+def test_a_stopped_stream_ends_as_if_it_had_not_been(
+    streaming_spec: ModelSpec, spoken: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(out: str) -> dict[str, float]:
+        schedule = replace(SHORT, epochs=2)
+        return FineTuning(streaming_spec, out=tmp_path / out, schedule=schedule).run(spoken, spoken)
+
+    expected = start("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=4)])
+        with pytest.raises(Killed):
+            start("stopped")
+    torch.rand(99)
+    assert start("stopped") == expected
+    torch.testing.assert_close(
+        final_weights(tmp_path / "stopped"), final_weights(tmp_path / "whole"), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize(

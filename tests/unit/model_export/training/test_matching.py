@@ -4,9 +4,10 @@ import pytest
 import torch
 from checkpoints import MakeBase
 
-from model_export.checkpoint import ModelSpec, build_from_spec
+from model_export.checkpoint import ModelSpec, build_from_spec, build_teacher
 from model_export.encoders.families import build_model
 from model_export.mixing.surgery import replace_attention
+from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.matching import MatchingObjective
 
 LABELS = torch.tensor([[1], [1]])
@@ -54,6 +55,18 @@ def test_cached_frames_give_what_waveforms_give(
     torch.testing.assert_close(
         cached(hidden, frame_lengths, LABELS), matching(waveforms, lengths, LABELS)
     )
+
+
+def test_mixers_of_a_stream_imitate_the_whole_utterance(streaming_spec: ModelSpec) -> None:
+    student, teacher = build_from_spec(streaming_spec), build_teacher(streaming_spec)
+    layers, chunks = streaming_spec.layers, ChunkDraws(8)
+    matching = MatchingObjective(student, teacher, layers=layers, cached=False, chunks=chunks)
+    batch = (torch.randn(2, 16_000), torch.tensor([16_000, 9000]), LABELS)
+    losses = {matching.train()(*batch)["loss"].item() for _ in range(40)}
+    assert len(losses) == len({8, 16, 32, None})
+    assert matching.eval()(*batch)["loss"].item() in losses
+    matching(*batch)["loss"].backward()
+    assert all(value.grad is not None for value in matching.mixers.parameters())
 
 
 @pytest.mark.parametrize("base", ["xls-r", "wavlm", "conformer relative", "w2v-bert"])

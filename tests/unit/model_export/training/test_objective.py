@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from model_export.checkpoint import ModelSpec, build_from_spec
 from model_export.mixing.freezing import trained_tensors
+from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.objective import CtcObjective, SpecAugment, ctc_losses
 from model_export.training.precision import autocast
 from model_export.training.training_data import IGNORED_LABEL
@@ -116,3 +117,30 @@ def test_silence_without_words_is_learnt_as_blanks() -> None:
     assert loss.item() == pytest.approx(3 * math.log(4))
     assert logits.grad is not None
     assert (logits.grad[0, :, 0] < 0).all()
+
+
+def test_a_stem_that_learns_has_gradients(streaming_spec: ModelSpec) -> None:
+    model = build_from_spec(streaming_spec)
+    objective = CtcObjective(
+        model, first_layer=0, cached=False, blank_id=0, spec=None, chunks=ChunkDraws(8)
+    ).train()
+    objective(torch.randn(2, 8000), torch.tensor([8000, 5000]), LABELS)["loss"].backward()
+    assert all(value.grad is not None for value in model.parameters())
+
+
+def test_chunks_are_drawn_in_training_and_served_in_evaluation(streaming_spec: ModelSpec) -> None:
+    objective = CtcObjective(
+        build_from_spec(streaming_spec),
+        first_layer=0,
+        cached=False,
+        blank_id=0,
+        spec=None,
+        chunks=ChunkDraws(8),
+    )
+    batch = (torch.randn(2, 16_000), torch.tensor([16_000, 9000]), LABELS)
+    torch.manual_seed(0)
+    losses = [objective.train()(*batch)["loss"].item() for _ in range(40)]
+    served = objective.eval()(*batch)["loss"].item()
+    assert served == objective(*batch)["loss"].item()
+    assert served in losses
+    assert len(set(losses)) == len({8, 16, 32, None})  # 64 frames are all there are

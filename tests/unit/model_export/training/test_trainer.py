@@ -74,6 +74,16 @@ def test_bfloat16_trains_to_nearly_the_same(make_trainer) -> None:
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05)
 
 
+def test_clips_that_other_processes_read_are_the_same(make_trainer) -> None:
+    weights = []
+    for processes in (0, 2):
+        trainer = make_trainer(6, epochs=2)
+        trainer.args.dataloader_num_workers = processes
+        trainer.train()
+        weights.append(trainer.model.state_dict())
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+
+
 def test_logs_tell_speed_and_memory(make_trainer) -> None:
     trainer = make_trainer(30, epochs=1)
     trainer.train()
