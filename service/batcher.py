@@ -98,6 +98,11 @@ class Batcher:
             raise NotReady(self.failure or starting_or_stopping)
         self._room.check(samples, lane)
 
+    def make_way(self, is_needed: bool) -> None:
+        """Leave a session idle, if there are several, while live chunks are computed elsewhere."""
+        self._dispatcher.is_making_way = is_needed
+        self._room.changed.set()
+
     def ahead_s(self, lane: Lane) -> float:
         """Seconds of audio that wait in front of a newcomer to this lane."""
         return self._room.ahead_s(lane)

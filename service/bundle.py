@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import InvalidBundle
+from service.streaming_graph import StreamingGraph
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "bundle.json"
@@ -86,14 +87,6 @@ class LayerMixing(_Frozen):
     window_frames: int | None = None
 
 
-class Streaming(_Frozen):
-    """The chunked form, if the bundle has one; frames unless said otherwise."""
-
-    file: str
-    chunk_frames: int
-    lookahead_frames: int
-
-
 class Variant(_Frozen):
     """One model file.
 
@@ -161,6 +154,7 @@ class Manifest(_Frozen):
         longest_single_pass_s: longer audio is cut into overlapping segments; None means no limit.
         layers: mixing of every encoder layer, lowest first.
         input_convention: how the waveform was prepared in training, for the reader.
+        streaming: the chunked form, if the bundle has one.
         files: SHA-256 by file name, for every file but the manifest.
     """
 
@@ -175,7 +169,7 @@ class Manifest(_Frozen):
     text_normalisation: TextNormalisation
     input_convention: str
     layers: tuple[LayerMixing, ...]
-    streaming: Streaming | None = None
+    streaming: StreamingGraph | None = None
     language_model: LanguageModel | None = None
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     files: dict[str, str]
@@ -190,6 +184,8 @@ class Manifest(_Frozen):
         needed = {variant.file for variant in self.variants} | {GOLDEN_FILE}
         if self.language_model is not None:
             needed.add(self.language_model.file)
+        if self.streaming is not None:
+            needed |= {variant.file for variant in self.streaming.variants}
         if missing := sorted(needed - self.files.keys()):
             raise ValueError(f"no digest for {', '.join(missing)}")
         return self

@@ -77,6 +77,10 @@ def _run(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=CONNECTIONS_CLOSE_S,
+            ws_max_size=settings.max_message_bytes,
+            ws_ping_interval=settings.ping_interval_s,
+            ws_ping_timeout=settings.ping_timeout_s,
+            ws_per_message_deflate=False,  # audio does not get smaller, and text is short
         )
     )
     server.run()

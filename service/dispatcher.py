@@ -42,6 +42,7 @@ class Dispatcher:
 
     Attributes:
         device_is_lost: nothing can be computed any more.
+        is_making_way: one session stays idle, if there are several, for work from elsewhere.
 
     Args:
         room: who waits.
@@ -61,6 +62,7 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> None:
         self.device_is_lost = False
+        self.is_making_way = False
         self._room = room
         self._runner = runner
         self._limits = limits
@@ -105,7 +107,10 @@ class Dispatcher:
 
     @property
     def _idle_sessions(self) -> int:
-        return self._limits.sessions - len(self._running)
+        sessions = self._limits.sessions
+        if self.is_making_way:
+            sessions = max(1, sessions - 1)
+        return max(0, sessions - len(self._running))
 
     def _next_batch(self) -> Batch:
         """Who would be next; nobody if it had to be found out first that some have left."""

@@ -9,6 +9,7 @@
     │   ├── TruncatedAudio    415  the stream ends before what its header promises
     │   ├── AudioTooLong      413  more seconds than allowed
     │   ├── UploadTooLarge    413  more bytes than allowed
+    │   ├── StreamIdle        408  nothing came from the client of a stream for too long
     │   └── JobNotFound       404  no such job, or its time is over
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
     ├── NotReady              503  loading, or draining before exit
@@ -109,6 +110,14 @@ class UploadTooLarge(ClientError):
     code = "upload_too_large"
     status = 413
     ws_close = 1009
+
+
+class StreamIdle(ClientError):
+    """Neither audio nor a message came for too long."""
+
+    code = "stream_idle"
+    status = 408
+    ws_close = 1011
 
 
 class JobNotFound(ClientError):

@@ -1,0 +1,163 @@
+"""What the WebSocket routes share: letting in, receiving with patience, and the one way to fail."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from service.errors import ServiceError, StreamIdle
+from service.lifecycle import Service
+from service.logs import REQUEST_ID
+from service.schemas import Wire
+from service.streaming.stream import Heard, Stream
+from service.streaming.streams import Streams
+
+NORMAL = 1000
+
+logger = logging.getLogger(__name__)
+
+Shape = Callable[[ServiceError], Wire]
+
+
+class InternalError(ServiceError):
+    """Something that nobody planned; the log says what."""
+
+    code = HTTPStatus.INTERNAL_SERVER_ERROR.name.lower()
+
+
+class Connection:
+    """A WebSocket that was accepted.
+
+    Attributes:
+        request_id: of the stream, in the log.
+
+    Args:
+        websocket: accepted.
+        idle_s: how long the client may say nothing.
+    """
+
+    def __init__(self, websocket: WebSocket, idle_s: float) -> None:
+        self.request_id = uuid.uuid4().hex
+        self._websocket = websocket
+        self._idle_s = idle_s
+
+    async def receive(self) -> str | bytes:
+        """The next message: text as `str`, audio as `bytes`.
+
+        Raises:
+            StreamIdle: none came for too long.
+            WebSocketDisconnect: the client is gone.
+        """
+        try:
+            async with asyncio.timeout(self._idle_s):
+                message = await self._websocket.receive()
+        except TimeoutError as error:
+            raise StreamIdle(
+                f"neither audio nor a message came for {self._idle_s:g} s",
+                found=self._idle_s,
+                limit=self._idle_s,
+            ) from error
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
+        if (text := message.get("text")) is not None:
+            return str(text)
+        return bytes(message["bytes"])
+
+    async def send(self, messages: Sequence[Wire]) -> None:
+        """Tell the client; waits while it reads too slowly.
+
+        Raises:
+            WebSocketDisconnect: the client is gone.
+        """
+        for message in messages:
+            await self._websocket.send_text(message.model_dump_json())
+
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Say goodbye, unless the client already has."""
+        if self._websocket.application_state is WebSocketState.CONNECTED:
+            await self._websocket.close(code, reason)
+
+
+@asynccontextmanager
+async def connected(
+    websocket: WebSocket, shape: Shape
+) -> AsyncIterator[tuple[Connection, Streams]]:
+    """Accept a client, give it a seat, and end as it ends: the one renderer of errors.
+
+    Args:
+        websocket: not accepted yet.
+        shape: what an error looks like in this protocol; it is sent before the close code of the
+            error's class.
+    """
+    service: Service = websocket.app.state.service
+    await websocket.accept()
+    connection = Connection(websocket, service.settings.stream_idle_s)
+    REQUEST_ID.set(connection.request_id)
+    try:
+        streams = service.ready_for_streams()
+        with streams.seat():
+            yield connection, streams
+            await connection.close()
+    except WebSocketDisconnect as gone:
+        logger.info("the client of %s is gone, code %d", websocket.url.path, gone.code)
+    except ServiceError as error:
+        await _fail(connection, error, shape)
+    except Exception:
+        logger.exception("a stream of %s failed", websocket.url.path)
+        await _fail(connection, InternalError("something went wrong, the log says what"), shape)
+
+
+async def converse(
+    connection: Connection,
+    stream: Stream,
+    reading: Coroutine[Any, Any, None],
+    messages_for: Callable[[Heard], Sequence[Wire]],
+) -> None:
+    """Read from a client and tell it what is heard, both at once, until the stream is stopped.
+
+    Args:
+        connection: the client's.
+        stream: the client's.
+        reading: pushes what comes into the stream; a `ServiceError` of it ends the stream, behind
+            the text of what came before.
+        messages_for: what the client is told of an event.
+
+    Raises:
+        WebSocketDisconnect: the client is gone.
+        ServiceError: the stream failed.
+    """
+
+    async def read() -> None:
+        try:
+            await reading
+        except ServiceError as error:
+            stream.leave(error)
+
+    async def tell() -> None:
+        async for event in stream.events():
+            await connection.send(messages_for(event))
+
+    reader, teller = asyncio.create_task(read()), asyncio.create_task(tell())
+    try:
+        await asyncio.wait({reader, teller}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in (reader, teller):
+            if task.done():
+                task.result()
+    finally:
+        for task in (reader, teller):
+            task.cancel()
+        await asyncio.wait({reader, teller})
+
+
+async def _fail(connection: Connection, error: ServiceError, shape: Shape) -> None:
+    logger.info("a stream ends with %s: %s", error.code, error.message)
+    try:
+        await connection.send([shape(error)])
+        await connection.close(error.ws_close, error.code)
+    except WebSocketDisconnect:
+        pass

@@ -1,0 +1,145 @@
+"""Bytes of a stream to samples, as they come: mono float32 at 16 kHz, whatever was agreed on."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from service.arrays import FloatArray
+from service.audio import MAX_AMPLITUDE, SAMPLE_RATE_HZ, AudioLimits, check_format
+from service.errors import UnsupportedAudio
+
+Encoding = Literal["pcm_s16le", "f32le", "container"]
+
+LARGE_BYTES = 1 << 15  # a second of audio; more is converted in a thread
+_NOTHING = np.empty(0, np.float32)
+_SAMPLE_TYPES: dict[str, tuple[npt.DTypeLike, float]] = {
+    "pcm_s16le": ("<i2", 2.0**15),
+    "f32le": ("<f4", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """What a client says that it sends.
+
+    Attributes:
+        encoding: of the samples, or a container that tells by itself.
+        sample_rate_hz: of raw samples.
+        channels: of raw samples, interleaved; they are averaged.
+    """
+
+    encoding: Encoding = "pcm_s16le"
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    channels: int = 1
+
+
+class Source(Protocol):
+    """Turns what a client sends into samples."""
+
+    async def feed(self, chunk: bytes) -> FloatArray:
+        """Samples `[samples]` that these bytes complete.
+
+        Raises:
+            ClientError: it is not the audio that was agreed on.
+        """
+        ...
+
+    async def end(self) -> FloatArray:
+        """The last samples `[samples]`; nothing is fed afterwards."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, whether or not it came to an end."""
+        ...
+
+
+class Resampler:
+    """Blocks of any channels to mono at 16 kHz; the rate may change between them.
+
+    Args:
+        limits: what to refuse.
+    """
+
+    def __init__(self, limits: AudioLimits) -> None:
+        self._limits = limits
+        self._rate_hz = SAMPLE_RATE_HZ
+        self._stream: soxr.ResampleStream | None = None
+
+    def add(self, rate_hz: int, block: FloatArray) -> FloatArray:
+        """Samples `[samples]` that a block `[channels, samples]` completes.
+
+        Raises:
+            UnsupportedAudio: the format is outside the limits, or the samples are no audio.
+        """
+        check_format(rate_hz, len(block), self._limits)
+        peak = float(np.abs(block).max(initial=0.0))
+        if not peak <= MAX_AMPLITUDE:  # NaN included
+            raise UnsupportedAudio(
+                f"samples reach {peak:g}; full scale is 1", found=str(peak), limit=MAX_AMPLITUDE
+            )
+        before = self._change_to(rate_hz)
+        mono = block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32)
+        if self._stream is not None:
+            mono = self._stream.resample_chunk(np.ascontiguousarray(mono))
+        return np.concatenate([before, mono]) if before.size else mono
+
+    def end(self) -> FloatArray:
+        """The samples `[samples]` that the filter still holds."""
+        if self._stream is None:
+            return _NOTHING
+        rest: FloatArray = self._stream.resample_chunk(_NOTHING, last=True)
+        self._stream = None
+        return rest
+
+    def _change_to(self, rate_hz: int) -> FloatArray:
+        if rate_hz == self._rate_hz:
+            return _NOTHING
+        rest, self._rate_hz = self.end(), rate_hz
+        if rate_hz != SAMPLE_RATE_HZ:
+            self._stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+        return rest
+
+
+class RawSource:
+    """Raw samples; a message may end in the middle of one.
+
+    Args:
+        audio_format: what is sent.
+        limits: what to refuse.
+
+    Raises:
+        UnsupportedAudio: the format is outside the limits.
+    """
+
+    def __init__(self, audio_format: AudioFormat, limits: AudioLimits) -> None:
+        check_format(audio_format.sample_rate_hz, audio_format.channels, limits)
+        self._format = audio_format
+        self._sample_type, self._full_scale = _SAMPLE_TYPES[audio_format.encoding]
+        self._frame_bytes = np.dtype(self._sample_type).itemsize * audio_format.channels
+        self._resampler = Resampler(limits)
+        self._rest = b""
+
+    async def feed(self, chunk: bytes) -> FloatArray:
+        """Samples that these bytes complete; see `Source`."""
+        if len(chunk) > LARGE_BYTES:
+            return await asyncio.to_thread(self._feed, chunk)
+        return self._feed(chunk)
+
+    async def end(self) -> FloatArray:
+        """What the resampler still holds; half a sample is dropped."""
+        return self._resampler.end()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _feed(self, chunk: bytes) -> FloatArray:
+        received = self._rest + chunk
+        whole = len(received) - len(received) % self._frame_bytes
+        self._rest = received[whole:]
+        samples = np.frombuffer(received[:whole], self._sample_type).astype(np.float32)
+        block = samples.reshape(-1, self._format.channels).T / np.float32(self._full_scale)
+        return self._resampler.add(self._format.sample_rate_hz, block)
