@@ -152,17 +152,17 @@ class Session:
         return samples
 
     def _note_loudness(self) -> SpeechStarted | None:
-        if not self._loudness.is_loud:
-            self._silent_s += BLOCK_S
-            return None
-        self._silent_s, was_loud, self._was_loud = 0.0, self._was_loud, True
-        return None if was_loud else SpeechStarted(self._start_s)
+        loudness = self._loudness
+        if loudness.is_loud:
+            self._silent_s, was_loud, self._was_loud = 0.0, self._was_loud, True
+            return None if was_loud else SpeechStarted(self._start_s)
+        # As long as nothing was louder, this may be speech with nothing yet to compare it with.
+        self._silent_s += BLOCK_S if self._was_loud or loudness.is_silent else 0.0
+        return None
 
     def _reason_to_end(self) -> FinalReason | None:
-        """Silence behind something loud, behind words, or if the whole sound proves background."""
-        is_over = self._was_loud or self._loudness.is_silent
-        silent_s = self._silent_s if is_over else 0.0
-        silent_s = max(silent_s, self._recogniser.heard_nothing_s)
+        """Silence behind something loud or behind words, or the longest utterance."""
+        silent_s = max(self._silent_s, self._recogniser.heard_nothing_s)
         return self._endpointing.reason_to_end(self.position_s - self._start_s, silent_s)
 
     async def _end(self, reason: FinalReason) -> AsyncIterator[Event]:

@@ -13,6 +13,7 @@ from service.bundle import load_bundle
 from service.config import Settings
 from service.errors import DeviceLost, InvalidBundle, NotReady, Overloaded
 from service.lifecycle import Service, State
+from service.loading import Parts
 from service.reading import open_reader
 
 
@@ -101,9 +102,11 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
     loaded = load_model(bundle, device="cpu", threads=1)
     service = Service(Settings(bundle=folder, max_wait_ms=7, max_padding_ratio=0.1))
     await service.serve(
-        bundle,
-        replace(loaded, sessions=sessions, max_batch_samples=320_000),
-        open_reader(bundle),
+        Parts(
+            bundle,
+            replace(loaded, sessions=sessions, max_batch_samples=320_000),
+            open_reader(bundle),
+        )
     )
     await service.drain()
     (limits,) = made
@@ -179,6 +182,6 @@ async def test_a_missing_runtime_tells_what_to_install(service, monkeypatch):
     def load_model(*_, **__):
         raise ImportError("No module named 'onnxruntime'")
 
-    monkeypatch.setattr("service.lifecycle.load_model", load_model)
+    monkeypatch.setattr("service.loading.load_model", load_model)
     with pytest.raises(InvalidBundle, match="extra cpu"):
         await service.start()
