@@ -19,6 +19,7 @@
     ├── InferenceFailed       500  the model failed on this input
     │   ├── OutOfMemory       500  the device has not enough memory for it, even alone
     │   └── DeviceLost        503  the device broke for good; only a restart helps
+    ├── InternalError         500  nobody planned it; the log says what
     └── InvalidBundle         500  met at load and in the tools, never in a request
 
 Flow: bytes -> audio (ClientError) -> queue (Overloaded, NotReady, DeadlineExceeded) -> model
@@ -194,6 +195,12 @@ class DeviceLost(InferenceFailed):
     code = "device_lost"
     status = 503
     ws_close = 1013
+
+
+class InternalError(ServiceError):
+    """Something that nobody planned."""
+
+    code = "internal_server_error"
 
 
 class InvalidBundle(ServiceError):

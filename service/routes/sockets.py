@@ -5,12 +5,11 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from service.errors import ServiceError, StreamIdle
+from service.errors import InternalError, ServiceError, StreamIdle
 from service.lifecycle import Service
 from service.logs import REQUEST_ID
 from service.schemas import Wire
@@ -22,12 +21,6 @@ NORMAL = 1000
 logger = logging.getLogger(__name__)
 
 Shape = Callable[[ServiceError], Wire]
-
-
-class InternalError(ServiceError):
-    """Something that nobody planned; the log says what."""
-
-    code = HTTPStatus.INTERNAL_SERVER_ERROR.name.lower()
 
 
 class Connection:

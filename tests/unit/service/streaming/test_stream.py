@@ -116,8 +116,12 @@ async def test_a_mark_comes_behind_all_that_was_pushed_before(stream):
 async def test_who_must_leave_gets_the_text_first(stream):
     await stream.push(SOUND)
     stream.leave(NotReady("draining"))
-    events = stream.events()
-    heard = [await anext(events) for _ in range(3)]
-    assert (heard[-1].text, heard[-1].reason) == ("word", FinalReason.STOP)
+    events = []
+
+    async def hear():
+        async for event in stream.events():
+            events.append(event)
+
     with pytest.raises(NotReady):
-        await anext(events)
+        await hear()
+    assert (events[-1].text, events[-1].reason) == ("word", FinalReason.STOP)
