@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
-from service.routes import health, jobs, rest, websocket
+from service.routes import deepgram, health, jobs, rest, vosk, websocket
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -55,7 +55,8 @@ def create_app(
     app.include_router(rest.router)
     if with_jobs:
         app.include_router(jobs.router)
-    app.include_router(websocket.router)
+    for router in (websocket.router, deepgram.router, vosk.router):
+        app.include_router(router)
     app.include_router(health.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])

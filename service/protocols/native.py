@@ -9,7 +9,7 @@ from service.options import Options
 from service.schemas import Seconds, Wire, WordBody
 from service.streaming.events import Final, Partial
 from service.streaming.recogniser import Kind
-from service.streaming.sources import AudioFormat, Encoding
+from service.streaming.sources import AudioFormat
 from service.streaming.stream import Heard
 
 
@@ -17,7 +17,7 @@ class Start(Wire):
     """The first message; audio follows as binary messages, cut anywhere."""
 
     type: Literal["start"]
-    encoding: Encoding
+    encoding: Literal["pcm_s16le", "f32le", "container"]
     """Of the binary messages; a container, such as webm or ogg, tells rate and channels itself."""
     sample_rate: Annotated[int, Field(ge=1)] = 16_000
     """In hertz."""

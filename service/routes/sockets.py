@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from service.errors import InternalError, ServiceError, StreamIdle
 from service.lifecycle import Service
 from service.logs import REQUEST_ID
+from service.routes.middleware import REQUEST_ID_HEADER, request_id_of
 from service.schemas import Wire
 from service.streaming.stream import Heard, Stream
 from service.streaming.streams import Streams
@@ -23,21 +24,49 @@ logger = logging.getLogger(__name__)
 Shape = Callable[[ServiceError], Wire]
 
 
+@dataclass(frozen=True)
+class Manners:
+    """What a protocol has of its own where all others do alike.
+
+    Attributes:
+        shape: of an error; it is sent before the close code of the error's class.
+        id_headers: under which the request's id is told, beside the usual one.
+        reasons: of closing, for some errors; the others close with their code.
+    """
+
+    shape: Shape
+    id_headers: tuple[str, ...] = ()
+    reasons: Mapping[type[ServiceError], str] = field(default_factory=dict)
+
+    def reason(self, error: ServiceError) -> str:
+        """Why the socket is closed, for machines."""
+        named = (one for kind, one in self.reasons.items() if isinstance(error, kind))
+        return next(named, error.code)
+
+
 class Connection:
-    """A WebSocket that was accepted.
+    """A WebSocket.
 
     Attributes:
         request_id: of the stream, in the log.
 
     Args:
-        websocket: accepted.
+        websocket: not accepted yet.
         idle_s: how long the client may say nothing.
     """
 
     def __init__(self, websocket: WebSocket, idle_s: float) -> None:
-        self.request_id = uuid.uuid4().hex
+        self.request_id = request_id_of(websocket.headers)
         self._websocket = websocket
         self._idle_s = idle_s
+
+    async def accept(self, id_headers: Sequence[str]) -> None:
+        """Let the client in; browsers that name a subprotocol want to hear one of theirs."""
+        REQUEST_ID.set(self.request_id)
+        names = (REQUEST_ID_HEADER, *id_headers)
+        headers = [(name.lower().encode(), self.request_id.encode()) for name in names]
+        subprotocols = self._websocket.scope.get("subprotocols", [])
+        await self._websocket.accept(next(iter(subprotocols), None), headers)
 
     async def receive(self) -> str | bytes:
         """The next message: text as `str`, audio as `bytes`.
@@ -68,7 +97,7 @@ class Connection:
             WebSocketDisconnect: the client is gone.
         """
         for message in messages:
-            await self._websocket.send_text(message.model_dump_json())
+            await self._websocket.send_text(message.model_dump_json(exclude_none=True))
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Say goodbye, unless the client already has."""
@@ -78,19 +107,17 @@ class Connection:
 
 @asynccontextmanager
 async def connected(
-    websocket: WebSocket, shape: Shape
+    websocket: WebSocket, manners: Manners
 ) -> AsyncIterator[tuple[Connection, Streams]]:
     """Accept a client, give it a seat, and end as it ends: the one renderer of errors.
 
     Args:
         websocket: not accepted yet.
-        shape: what an error looks like in this protocol; it is sent before the close code of the
-            error's class.
+        manners: of the protocol.
     """
     service: Service = websocket.app.state.service
-    await websocket.accept()
     connection = Connection(websocket, service.settings.stream_idle_s)
-    REQUEST_ID.set(connection.request_id)
+    await connection.accept(manners.id_headers)
     try:
         streams = service.ready_for_streams()
         with streams.seat():
@@ -99,10 +126,10 @@ async def connected(
     except WebSocketDisconnect as gone:
         logger.info("the client of %s is gone, code %d", websocket.url.path, gone.code)
     except ServiceError as error:
-        await _fail(connection, error, shape)
+        await _fail(connection, error, manners)
     except Exception:
         logger.exception("a stream of %s failed", websocket.url.path)
-        await _fail(connection, InternalError("something went wrong, the log says what"), shape)
+        await _fail(connection, InternalError("something went wrong, the log says what"), manners)
 
 
 async def converse(
@@ -132,8 +159,9 @@ async def converse(
             stream.leave(error)
 
     async def tell() -> None:
-        async for event in stream.events():
-            await connection.send(messages_for(event))
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                await connection.send(messages_for(event))
 
     reader, teller = asyncio.create_task(read()), asyncio.create_task(tell())
     try:
@@ -147,10 +175,10 @@ async def converse(
         await asyncio.wait({reader, teller})
 
 
-async def _fail(connection: Connection, error: ServiceError, shape: Shape) -> None:
+async def _fail(connection: Connection, error: ServiceError, manners: Manners) -> None:
     logger.info("a stream ends with %s: %s", error.code, error.message)
     try:
-        await connection.send([shape(error)])
-        await connection.close(error.ws_close, error.code)
+        await connection.send([manners.shape(error)])
+        await connection.close(error.ws_close, manners.reason(error))
     except WebSocketDisconnect:
         pass

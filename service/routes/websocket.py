@@ -15,7 +15,7 @@ from service.protocols.native import (
     messages_for,
     parse,
 )
-from service.routes.sockets import Connection, connected, converse
+from service.routes.sockets import Connection, Manners, connected, converse
 from service.streaming.stream import Stream
 from service.streaming.streams import Streams, Wish
 
@@ -25,7 +25,7 @@ router = APIRouter()
 @router.websocket("/ws/transcribe")
 async def transcribe(websocket: WebSocket) -> None:
     """Text while somebody speaks; `/asyncapi.json` describes the messages."""
-    async with connected(websocket, ErrorMessage.of) as (connection, streams):
+    async with connected(websocket, Manners(ErrorMessage.of)) as (connection, streams):
         start = await _start(connection, streams)
         wish = Wish(
             start.audio_format,

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +11,14 @@ import soxr
 from service.arrays import FloatArray
 from service.audio import MAX_AMPLITUDE, SAMPLE_RATE_HZ, AudioLimits, check_format
 from service.errors import UnsupportedAudio
+from service.streaming.companding import ALAW, MULAW
 
-Encoding = Literal["pcm_s16le", "f32le", "container"]
+Encoding = Literal["pcm_s16le", "f32le", "mulaw", "alaw", "container"]
 
 LARGE_BYTES = 1 << 15  # a second of audio; more is converted in a thread
 _NOTHING = np.empty(0, np.float32)
-_SAMPLE_TYPES: dict[str, tuple[npt.DTypeLike, float]] = {
-    "pcm_s16le": ("<i2", 2.0**15),
-    "f32le": ("<f4", 1.0),
-}
+_SAMPLE_TYPES: dict[str, npt.DTypeLike] = {"pcm_s16le": "<i2", "f32le": "<f4"}
+_PCM_SCALE = np.float32(2.0**15)
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class AudioFormat:
     """What a client says that it sends.
 
     Attributes:
-        encoding: of the samples, or a container that tells by itself.
+        encoding: of the samples (those of telephones by ITU-T G.711), or a container that tells by
+            itself.
         sample_rate_hz: of raw samples.
         channels: of raw samples, interleaved; they are averaged.
     """
@@ -118,8 +118,8 @@ class RawSource:
     def __init__(self, audio_format: AudioFormat, limits: AudioLimits) -> None:
         check_format(audio_format.sample_rate_hz, audio_format.channels, limits)
         self._format = audio_format
-        self._sample_type, self._full_scale = _SAMPLE_TYPES[audio_format.encoding]
-        self._frame_bytes = np.dtype(self._sample_type).itemsize * audio_format.channels
+        self._sample_type = np.dtype(_SAMPLE_TYPES.get(audio_format.encoding, "u1"))
+        self._frame_bytes = self._sample_type.itemsize * audio_format.channels
         self._resampler = Resampler(limits)
         self._rest = b""
 
@@ -140,6 +140,17 @@ class RawSource:
         received = self._rest + chunk
         whole = len(received) - len(received) % self._frame_bytes
         self._rest = received[whole:]
-        samples = np.frombuffer(received[:whole], self._sample_type).astype(np.float32)
-        block = samples.reshape(-1, self._format.channels).T / np.float32(self._full_scale)
+        samples = self._samples(np.frombuffer(received[:whole], self._sample_type))
+        block = samples.reshape(-1, self._format.channels).T
         return self._resampler.add(self._format.sample_rate_hz, block)
+
+    def _samples(self, received: npt.NDArray[Any]) -> FloatArray:
+        match self._format.encoding:
+            case "pcm_s16le":
+                return received.astype(np.float32) / _PCM_SCALE
+            case "mulaw":
+                return MULAW.take(received)
+            case "alaw":
+                return ALAW.take(received)
+            case _:
+                return received.astype(np.float32)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 from service.audio import SAMPLE_RATE_HZ
@@ -63,6 +63,11 @@ class Stream:
         self._busy_since_s: float | None = None
 
     @property
+    def position_s(self) -> float:
+        """How much of the stream was heard, in seconds."""
+        return self._session.position_s
+
+    @property
     def lag_s(self) -> float:
         """How long the oldest audio that nobody has heard yet has been here."""
         oldest_s = self._inbox.oldest_s if self._busy_since_s is None else self._busy_since_s
@@ -104,7 +109,7 @@ class Stream:
         """End the events with this error, without the text of an utterance that is not over."""
         self._inbox.fail(error)
 
-    async def events(self) -> AsyncIterator[Heard]:
+    async def events(self) -> AsyncGenerator[Heard, None]:
         """What is heard, as it is heard, until `stop`.
 
         Raises:

@@ -99,6 +99,16 @@ class Streams:
         metrics.stream_lag.set_function(self._worst_lag_s)
 
     @property
+    def manifest(self) -> Manifest:
+        """Of the bundle that is served."""
+        return self._manifest
+
+    @property
+    def takes_hot_words(self) -> bool:
+        """Whether hot words can be made likelier."""
+        return "beam" in self._engine.reader.decodings
+
+    @property
     def kind(self) -> Kind:
         """How streams are recognised here."""
         return Kind.WINDOWED if self._engine.chunks is None else Kind.INCREMENTAL
