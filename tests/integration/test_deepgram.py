@@ -106,6 +106,23 @@ async def test_finalize_answers_at_once_and_the_stream_goes_on(tiny):
     assert (messages[0].speech_final, messages[0].from_finalize) == (False, False)
 
 
+async def test_events_of_the_voice_come_in_order(tiny):
+    query = "encoding=linear16&interim_results=true&vad_events=true&utterance_end_ms=1000"
+    async with streaming(tiny, f"/v1/listen?{query}") as client:
+        await client.send(pcm(silence(0.5)))
+        await client.send(pcm(speak("good morning dear listeners")))
+        await client.send(pcm(silence(2)))
+        await client.say("CloseStream")
+        started, *results, end, metadata = await client.rest()
+    assert (started["type"], started["timestamp"]) == ("SpeechStarted", pytest.approx(0.2, abs=0.1))
+    assert {result["type"] for result in results} == {"Results"}
+    assert [result["is_final"] for result in results] == [False] * (len(results) - 1) + [True]
+    assert len(results) > 2
+    words = results[-1]["channel"]["alternatives"][0]["words"]
+    assert (end["type"], end["last_word_end"]) == ("UtteranceEnd", words[-1]["end"])
+    assert metadata["type"] == "Metadata"
+
+
 async def test_telephone_codes_and_an_empty_message_as_the_end(tiny):
     query = "encoding=mulaw&sample_rate=16000&language=en-GB"
     async with streaming(tiny, f"/v1/listen?{query}") as client:

@@ -1,25 +1,29 @@
-"""A client of `WS /ws/transcribe` on a real socket."""
+"""A client on a real socket, which holds every answer to what AsyncAPI says of it."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx
 import numpy as np
 import websockets
+from jsonschema import Draft202012Validator
 from server_process import PATIENCE_S
 
 from service.arrays import FloatArray
+from service.protocols.asyncapi import CHANNELS, document, schema_of
 
 Message = dict[str, Any]
 
 
 class Client:
-    """Sends messages, and keeps what comes back."""
+    """Sends messages, and checks what comes back."""
 
-    def __init__(self, socket: websockets.ClientConnection) -> None:
+    def __init__(self, socket: websockets.ClientConnection, path: str) -> None:
         self.socket = socket
+        self._validator = _validator(path.partition("?")[0])
 
     async def say(self, kind: str, **fields: Any) -> None:
         await self.socket.send(json.dumps({"type": kind, **fields}))
@@ -33,8 +37,7 @@ class Client:
             await self.socket.send(data[first : first + piece_bytes])
 
     async def next(self) -> Message:
-        message: Message = json.loads(await self.socket.recv())
-        return message
+        return self._read(await self.socket.recv())
 
     async def until(self, kind: str) -> Message:
         while (message := await self.next())["type"] != kind:
@@ -43,11 +46,22 @@ class Client:
 
     async def rest(self) -> list[Message]:
         """All messages until the server closes."""
-        return [json.loads(message) async for message in _messages(self.socket)]
+        return [self._read(message) async for message in _messages(self.socket)]
+
+    def _read(self, text: str | bytes) -> Message:
+        message: Message = json.loads(text)
+        self._validator.validate(message)
+        return message
 
     @property
     def close_code(self) -> int | None:
         return self.socket.close_code
+
+
+@cache
+def _validator(path: str) -> Draft202012Validator:
+    (channel,) = [channel for channel in CHANNELS if channel.address == path]
+    return Draft202012Validator(schema_of(channel, document("0")))
 
 
 async def _messages(socket: websockets.ClientConnection) -> AsyncIterator[str | bytes]:
@@ -67,7 +81,7 @@ async def streaming(
     async with websockets.connect(
         url, proxy=None, open_timeout=PATIENCE_S, close_timeout=PATIENCE_S, **options
     ) as socket:
-        yield Client(socket)
+        yield Client(socket, path)
 
 
 def pcm(waveform: FloatArray) -> bytes:
