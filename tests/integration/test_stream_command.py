@@ -78,13 +78,22 @@ class Teletype:
         return True
 
 
-def test_ctrl_c_ends_the_speech_and_shows_the_last_final(url):
+def heard_s(server):
+    name = "stt_audio_seconds_total"
+    lines = server.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def test_ctrl_c_ends_the_speech_and_shows_the_last_final(server, url):
+    data = pcm(speak("good")) + bytes(32_000) + pcm(speak("morning"))
+    before_s = heard_s(server)
     command = [sys.executable, "-m", "service", "stream", "--url", url, "--rate", "16000", "-"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        # A second of silence: its final is shown, so the rest is on its way.
-        running.stdin.write(pcm(speak("good")) + bytes(32_000) + pcm(speak("morning")))
+        running.stdin.write(data)
         running.stdin.flush()
         assert running.stdout.readline() == b"good\n"
+        while heard_s(server) < before_s + len(data) / 32_000 - 1e-6:
+            assert running.poll() is None
         running.send_signal(signal.SIGINT)
         running.stdin.close()
         assert running.stdout.read() == b"morning\n"
