@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from service.errors import InternalError, ServiceError, StreamIdle
 from service.lifecycle import Service
 from service.logs import REQUEST_ID
+from service.metrics import Metrics
 from service.routes.middleware import REQUEST_ID_HEADER, request_id_of
 from service.schemas import Wire
 from service.streaming.stream import Heard, Stream
 from service.streaming.streams import Streams
 
-NORMAL = 1000
+NORMAL, ABNORMAL = 1000, 1006
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Connection:
 
     Attributes:
         request_id: of the stream, in the log.
+        close_code: that it ended with, by either side.
 
     Args:
         websocket: not accepted yet.
@@ -57,6 +60,7 @@ class Connection:
 
     def __init__(self, websocket: WebSocket, idle_s: float) -> None:
         self.request_id = request_id_of(websocket.headers)
+        self.close_code = ABNORMAL
         self._websocket = websocket
         self._idle_s = idle_s
 
@@ -102,6 +106,7 @@ class Connection:
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Say goodbye, unless the client already has."""
         if self._websocket.application_state is WebSocketState.CONNECTED:
+            self.close_code = code
             await self._websocket.close(code, reason)
 
 
@@ -118,18 +123,21 @@ async def connected(
     service: Service = websocket.app.state.service
     connection = Connection(websocket, service.settings.stream_idle_s)
     await connection.accept(manners.id_headers)
+    started_s = time.monotonic()
     try:
         streams = service.ready_for_streams()
         with streams.seat():
             yield connection, streams
             await connection.close()
     except WebSocketDisconnect as gone:
-        logger.info("the client of %s is gone, code %d", websocket.url.path, gone.code)
+        connection.close_code = gone.code
     except ServiceError as error:
         await _fail(connection, error, manners)
     except Exception:
         logger.exception("a stream of %s failed", websocket.url.path)
         await _fail(connection, InternalError("something went wrong, the log says what"), manners)
+    finally:
+        _observe(websocket, connection, service.metrics, time.monotonic() - started_s)
 
 
 async def converse(
@@ -176,9 +184,25 @@ async def converse(
 
 
 async def _fail(connection: Connection, error: ServiceError, manners: Manners) -> None:
-    logger.info("a stream ends with %s: %s", error.code, error.message)
+    logger.info("a stream fails with %s: %s", error.code, error.message)
     try:
         await connection.send([manners.shape(error)])
         await connection.close(error.ws_close, manners.reason(error))
     except WebSocketDisconnect:
         pass
+
+
+def _observe(
+    websocket: WebSocket, connection: Connection, metrics: Metrics, duration_s: float
+) -> None:
+    """Count a stream by its address and close code, and log a line."""
+    endpoint = websocket.scope["route"].path
+    metrics.requests.labels(endpoint, str(connection.close_code)).inc()
+    facts = {
+        "endpoint": endpoint,
+        "status": connection.close_code,
+        "duration_s": round(duration_s, 4),
+        "request_id": connection.request_id,
+    }
+    line = "WS %(endpoint)s %(status)d %(duration_s).3f s %(request_id)s"
+    logger.info(line, facts, extra=facts)

@@ -2,19 +2,20 @@
 
 libav asks for bytes when it wants them, so it runs in a thread of its own, which waits where the
 bytes end. Whoever feeds it waits in turn until the thread wants more: what a chunk completes has
-then been decoded, and no more is held than that.
+then been decoded. A few bytes may hold hours of silence, so the thread waits, too, until what it
+has decoded is taken from it.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import av
 import numpy as np
 
 from service.arrays import FloatArray
-from service.audio import AudioLimits
+from service.audio import SAMPLE_RATE_HZ, AudioLimits
 from service.containers import CONTAINERS, planes_of
 from service.errors import ServiceError, UnsupportedAudio
 from service.streaming.sources import Resampler
@@ -27,6 +28,7 @@ OPTIONS = {
     "analyzeduration": "0",
 }
 BUFFER_BYTES = 4096
+PIECE_SAMPLES = 5 * SAMPLE_RATE_HZ  # decoded ahead
 
 
 class _Pipe:
@@ -75,44 +77,57 @@ class ContainerSource:
         self._resampler = Resampler(limits)
         self._pipe = _Pipe(self._tell)
         self._decoded: list[FloatArray] = []
+        self._is_full = False
+        self._taken = threading.Event()
         self._failure: Exception | None = None
         self._loop = asyncio.get_running_loop()
-        self._wants_more = asyncio.Event()
+        self._waits = asyncio.Event()
+        self._is_over = self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="stt-container", daemon=True)
         self._thread.start()
 
-    async def feed(self, chunk: bytes) -> FloatArray:
+    async def feed(self, chunk: bytes) -> AsyncIterator[FloatArray]:
         """Samples that these bytes complete; see `Source`."""
-        await self._wants_more.wait()
-        if chunk and self._failure is None:
-            self._wants_more.clear()
+        await self._waits.wait()
+        if chunk and not self._is_over:
+            self._waits.clear()
             self._pipe.write(chunk)
-            await self._wants_more.wait()
-        return self._take()
+        async for samples in self._decoded_pieces():
+            yield samples
 
-    async def end(self) -> FloatArray:
+    async def end(self) -> AsyncIterator[FloatArray]:
         """What is left when no more bytes come."""
-        await self._wants_more.wait()
-        if self._thread.is_alive():
-            self._wants_more.clear()
+        await self._waits.wait()
+        if not self._is_over:
+            self._waits.clear()
             self._pipe.end()
-            await self._wants_more.wait()
-        return self._take()
+        async for samples in self._decoded_pieces():
+            yield samples
 
     def close(self) -> None:
         """Let the thread go."""
+        self._is_closed = True
         self._pipe.end()
+        self._taken.set()
 
-    def _take(self) -> FloatArray:
-        decoded, self._decoded = self._decoded, []
-        if self._failure is not None:
-            raise self._failure
-        return np.concatenate([np.empty(0, np.float32), *decoded])
+    async def _decoded_pieces(self) -> AsyncIterator[FloatArray]:
+        """All that the thread decodes until it wants bytes, or has come to its end."""
+        while True:
+            await self._waits.wait()
+            decoded, self._decoded = self._decoded, []
+            yield np.concatenate([np.empty(0, np.float32), *decoded])
+            if self._failure is not None:
+                raise self._failure
+            if not self._is_full:
+                return
+            self._is_full = False
+            self._waits.clear()
+            self._taken.set()
 
     def _tell(self) -> None:
         """To the event loop, unless it is gone with everything else."""
         try:
-            self._loop.call_soon_threadsafe(self._wants_more.set)
+            self._loop.call_soon_threadsafe(self._waits.set)
         except RuntimeError:
             self._pipe.end()
 
@@ -125,6 +140,7 @@ class ContainerSource:
             self._failure = UnsupportedAudio("the stream is not audio in a container we read")
             self._failure.__cause__ = error
         finally:
+            self._is_over = True
             self._tell()
 
     def _decode(self) -> None:
@@ -135,5 +151,16 @@ class ContainerSource:
             if not container.streams.audio:
                 raise UnsupportedAudio("the stream holds no audio", found=0, limit=1)
             for frame in container.decode(audio=0):
+                if self._is_closed:
+                    return
                 self._decoded.append(self._resampler.add(frame.sample_rate, planes_of(frame)))
+                if sum(piece.size for piece in self._decoded) >= PIECE_SAMPLES:
+                    self._wait_until_taken()
         self._decoded.append(self._resampler.end())
+
+    def _wait_until_taken(self) -> None:
+        self._taken.clear()
+        self._is_full = True
+        self._tell()
+        if not self._is_closed:
+            self._taken.wait()

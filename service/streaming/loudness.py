@@ -19,6 +19,7 @@ BLOCK_SAMPLES = SAMPLE_RATE_HZ // 25
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE_HZ
 SPAN_BLOCKS = 3  # loudness is that of 0.12 s: the closure of a consonant is no silence
 REACH_S = 10
+LEAST_S = 2  # of background that is worth comparing with
 CONTRAST = 10 ** (LEAST_CONTRAST_DB / 10)
 
 
@@ -48,8 +49,9 @@ class Loudness:
 
     @property
     def is_loud(self) -> bool:
-        """Whether it is louder than the background, as far as there was any to compare with."""
-        return self._power >= max(SILENT_RMS**2, CONTRAST * self._floor)
+        """Whether it is louder than the background, as far as that is known."""
+        is_known = len(self._quietest) >= LEAST_S
+        return self._power >= max(SILENT_RMS**2, CONTRAST * self._floor if is_known else 0.0)
 
     @property
     def _floor(self) -> float:

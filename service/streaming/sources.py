@@ -1,6 +1,7 @@
 """Bytes of a stream to samples, as they come: mono float32 at 16 kHz, whatever was agreed on."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,7 +16,7 @@ from service.streaming.companding import ALAW, MULAW
 
 Encoding = Literal["pcm_s16le", "f32le", "mulaw", "alaw", "container"]
 
-LARGE_BYTES = 1 << 15  # a second of audio; more is converted in a thread
+LARGE_BYTES = 1 << 15  # a second of audio; others have their turn between two of them
 _NOTHING = np.empty(0, np.float32)
 _SAMPLE_TYPES: dict[str, npt.DTypeLike] = {"pcm_s16le": "<i2", "f32le": "<f4"}
 _PCM_SCALE = np.float32(2.0**15)
@@ -40,15 +41,15 @@ class AudioFormat:
 class Source(Protocol):
     """Turns what a client sends into samples."""
 
-    async def feed(self, chunk: bytes) -> FloatArray:
-        """Samples `[samples]` that these bytes complete.
+    def feed(self, chunk: bytes) -> AsyncIterator[FloatArray]:
+        """Samples `[samples]` that these bytes complete, in pieces of bounded length.
 
         Raises:
             ClientError: it is not the audio that was agreed on.
         """
         ...
 
-    async def end(self) -> FloatArray:
+    def end(self) -> AsyncIterator[FloatArray]:
         """The last samples `[samples]`; nothing is fed afterwards."""
         ...
 
@@ -123,15 +124,15 @@ class RawSource:
         self._resampler = Resampler(limits)
         self._rest = b""
 
-    async def feed(self, chunk: bytes) -> FloatArray:
+    async def feed(self, chunk: bytes) -> AsyncIterator[FloatArray]:
         """Samples that these bytes complete; see `Source`."""
-        if len(chunk) > LARGE_BYTES:
-            return await asyncio.to_thread(self._feed, chunk)
-        return self._feed(chunk)
+        for first in range(0, len(chunk), LARGE_BYTES):
+            yield self._feed(chunk[first : first + LARGE_BYTES])
+            await asyncio.sleep(0)
 
-    async def end(self) -> FloatArray:
+    async def end(self) -> AsyncIterator[FloatArray]:
         """What the resampler still holds; half a sample is dropped."""
-        return self._resampler.end()
+        yield self._resampler.end()
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -79,9 +79,9 @@ class Stream:
         Raises:
             ClientError: they are not the audio that was agreed on.
         """
-        samples = await self._source.feed(chunk)
-        if samples.size:
-            await self._inbox.put(samples)
+        async for samples in self._source.feed(chunk):
+            if samples.size:
+                await self._inbox.put(samples)
 
     def finalize(self) -> None:
         """End the utterance, where it is now."""
@@ -97,8 +97,9 @@ class Stream:
         Raises:
             ClientError: a container ended too early.
         """
-        if (rest := await self._source.end()).size:
-            await self._inbox.put(rest)
+        async for rest in self._source.end():
+            if rest.size:
+                await self._inbox.put(rest)
         self._inbox.ask(Command.STOP)
 
     def leave(self, error: ServiceError) -> None:

@@ -73,6 +73,9 @@ async def test_a_stream_from_start_to_done(server, say, kind):
     assert of_type(messages, "final")[0]["text"] == "bye"
     assert messages[-1] == {"type": "done"}
     assert client.close_code == 1000
+    counted = 'stt_requests_total{endpoint="/ws/transcribe",status="1000"}'
+    while not sample(server, counted):
+        pass
     assert sample(server, "stt_stream_final_latency_seconds_count") == finals_before + 3
     assert sample(server, "stt_stream_partial_latency_seconds_count") > 0
     assert sample(server, "stt_stream_lag_seconds") == 0

@@ -36,7 +36,7 @@ def cut(draw, size):
 def test_any_split_of_the_samples_gives_the_same_finals(sessions, kind, words, draw):
     say = speak if kind == "windowed" else speak_to_graph
     parts = [part for word in words for part in (say(word), silence(draw.draw(PAUSES_S)))]
-    audio = np.concatenate(parts)
+    audio = np.concatenate([silence(3), *parts])
     make = getattr(sessions, kind)
 
     async def heard(pieces):
@@ -49,8 +49,8 @@ def test_any_split_of_the_samples_gives_the_same_finals(sessions, kind, words, d
 
 
 async def samples_of(source, pieces):
-    samples = [await source.feed(piece) for piece in pieces]
-    samples.append(await source.end())
+    samples = [part for piece in pieces async for part in source.feed(piece)]
+    samples += [part async for part in source.end()]
     source.close()
     return np.concatenate(samples)
 
