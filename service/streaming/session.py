@@ -32,7 +32,7 @@ from service.streaming.loudness import BLOCK_S, BLOCK_SAMPLES, Loudness
 from service.streaming.recogniser import Hypothesis, Recogniser, text_of
 
 BEFORE_BLOCKS = 8  # kept from the silence before a sound: words begin softly
-BEHIND_S = 1.0  # with more audio than this left to hear, partials of all of it would be late
+BEHIND_S = 0.5  # with more audio than this left to hear, partials of all of it would be late
 
 
 class Phase(Enum):

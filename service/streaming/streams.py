@@ -213,8 +213,15 @@ class Streams:
             return IncrementalRecogniser(graph, self._engine.chunks, reader)
         window = Window(step_s=self._settings.partial_interval_s)
         return WindowedRecogniser(
-            self._infer, reader, window, self._manifest.receptive_field_samples
+            self._infer,
+            reader,
+            window,
+            self._manifest.receptive_field_samples,
+            is_busy=self._someone_waits,
         )
+
+    def _someone_waits(self) -> bool:
+        return self._engine.batcher.ahead_s(Lane.LIVE) > 0
 
     async def _infer(self, waveform: FloatArray) -> FloatArray:
         return (await self._engine.batcher.submit(waveform, lane=Lane.LIVE)).logits

@@ -55,8 +55,13 @@ class Sessions:
         recogniser = IncrementalRecogniser(graph, self.chunks, self._reader())
         return Session(recogniser, endpointing, **options)
 
-    def windowed(self, endpointing: Endpointing = ENDPOINTING, **options: Any) -> Session:
-        recogniser = WindowedRecogniser(self._infer, self._reader(), Window(), 320)
+    def windowed(
+        self,
+        endpointing: Endpointing = ENDPOINTING,
+        is_busy: Callable[[], bool] = lambda: False,
+        **options: Any,
+    ) -> Session:
+        recogniser = WindowedRecogniser(self._infer, self._reader(), Window(), 320, is_busy=is_busy)
         return Session(recogniser, endpointing, **options)
 
     def _reader(self) -> UtteranceReader:
