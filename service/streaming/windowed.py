@@ -96,8 +96,7 @@ class WindowedRecogniser:
         words = await self._hear()
         if is_full:
             words = self._commit(words)
-        committed = len(text_of(self._committed))
-        stable_chars = committed + 1 if committed and words else committed
+        stable_chars = len(text_of(self._committed))
         return Hypothesis((*self._committed, *words), stable_chars, self._end_s)
 
     async def finish(self) -> tuple[Word, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 
 import pytest
 from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
@@ -209,6 +210,25 @@ async def test_silence_of_the_client_is_survived_with_keepalives_and_ends_withou
                 await client.say("keepalive")
             (error,) = await client.rest()
     assert (error["code"], client.close_code) == ("stream_idle", 1011)
+
+
+def test_who_answers_no_ping_is_closed(folders):
+    settings = {"STT_PING_INTERVAL_S": "0.1", "STT_PING_TIMEOUT_S": "0.1"}
+    with serving(folders["windowed"], **settings) as server:
+        address = (server.base_url.host, server.base_url.port)
+        with socket.create_connection(address, timeout=PATIENCE_S) as silent:
+            silent.sendall(
+                b"GET /ws/transcribe HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            )
+            with silent.makefile("rb") as received:
+                head, _, frames = received.read().partition(b"\r\n\r\n")
+        assert b" 101 " in head
+        assert frames[0] == 0x89  # a ping
+        assert (1011).to_bytes(2, "big") + b"keepalive ping timeout" in frames
+        while sample(server, "stt_active_streams"):
+            pass
 
 
 async def test_sigterm_gives_the_text_first_and_closes_with_1013(folders, kind, say):
