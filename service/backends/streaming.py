@@ -1,6 +1,7 @@
 """Streaming graphs: chunks and states in, logits and states out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +50,8 @@ def load_streaming_model(
     from service.backends.onnx_streaming import OnnxStreamingModel
 
     variant = _choose_variant(graph, device, tuning)
+    # The engines that TensorRT builds are for the shapes of whole utterances.
+    tuning = replace(tuning, tensorrt_cache=None)
     model = OnnxStreamingModel(
         bundle.path_of(variant.file), graph, device=device, threads=1, tuning=tuning
     )

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from service.protocols import deepgram, native, vosk
+from service.protocols.deepgram_query import ENCODINGS
 from service.schemas import Wire
 
 ADDRESS = "/asyncapi.json"
@@ -56,7 +57,7 @@ CHANNELS = (
         (deepgram.Control,),
         deepgram.SERVER_MESSAGES,
         {
-            "encoding": f"One of {', '.join(filter(None, deepgram.ENCODINGS))}; none: a container.",
+            "encoding": f"One of {', '.join(filter(None, ENCODINGS))}; none: a container.",
             "sample_rate": "Of raw samples, in hertz; 16000, of mulaw and alaw 8000.",
             "channels": "Of raw samples; they are averaged.",
             "language": "A code of the bundle's, with or without a region.",

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from service.errors import StreamIdle, UnsupportedAudio
-from service.protocols.deepgram import DeepgramError, Listening, ModelInfo, Teller, parse
+from service.protocols.deepgram import DeepgramError, ModelInfo, Teller, parse
+from service.protocols.deepgram_query import Listening
 from service.routes.health import DISTRIBUTION
 from service.routes.sockets import Connection, Manners, connected, converse
 from service.streaming.stream import Stream

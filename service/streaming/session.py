@@ -8,6 +8,7 @@ in blocks of one size, so finals do not depend on how a client cuts it into mess
 depend on whether there was time for partials.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -32,6 +33,7 @@ from service.streaming.loudness import BLOCK_S, BLOCK_SAMPLES, Loudness
 from service.streaming.recogniser import Hypothesis, Recogniser, text_of
 
 BEFORE_BLOCKS = 8  # kept from the silence before a sound: words begin softly
+TURN_SAMPLES = 25 * BLOCK_SAMPLES  # after so many, others have their turn
 BEHIND_S = 0.5  # with more audio than this left to hear, partials of all of it would be late
 
 
@@ -95,6 +97,8 @@ class Session:
                 wants_partial=self._interim and behind_s < BEHIND_S,
             ):
                 yield event
+            if first % TURN_SAMPLES == 0:
+                await asyncio.sleep(0)
 
     async def finalize(self) -> AsyncIterator[Event]:
         """End the utterance now; there is always a final, and it may be empty."""

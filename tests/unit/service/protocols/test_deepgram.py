@@ -2,7 +2,8 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from service.errors import InvalidRequest
-from service.protocols.deepgram import Listening, parse
+from service.protocols.deepgram import parse
+from service.protocols.deepgram_query import Listening
 
 
 def listening(query):
