@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import InvalidBundle
-from service.streaming_graph import StreamingGraph
+from service.streaming_form import Streaming
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "bundle.json"
@@ -169,7 +169,7 @@ class Manifest(_Frozen):
     text_normalisation: TextNormalisation
     input_convention: str
     layers: tuple[LayerMixing, ...]
-    streaming: StreamingGraph | None = None
+    streaming: Streaming | None = None
     language_model: LanguageModel | None = None
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     files: dict[str, str]
@@ -182,10 +182,10 @@ class Manifest(_Frozen):
             if PurePosixPath(name).name != name or "\\" in name or name in {"", ".", ".."}:
                 raise ValueError(f"file name {name!r} is not a plain name")
         needed = {variant.file for variant in self.variants} | {GOLDEN_FILE}
-        if self.language_model is not None:
-            needed.add(self.language_model.file)
         if self.streaming is not None:
             needed |= {variant.file for variant in self.streaming.variants}
+        if self.language_model is not None:
+            needed.add(self.language_model.file)
         if missing := sorted(needed - self.files.keys()):
             raise ValueError(f"no digest for {', '.join(missing)}")
         return self

@@ -13,7 +13,9 @@ from service.backends.failures import failure_of
 from service.backends.onnx import RUNTIME_ERRORS, open_session
 from service.backends.onnx_options import run_options
 from service.errors import InvalidBundle
-from service.streaming_graph import NEXT_STATE_PREFIX, STATE_PREFIX, StreamingGraph
+from service.streaming_form import Streaming
+
+STATE_PREFIX, NEXT_STATE_PREFIX = "state_", "next_state_"
 
 
 class OnnxStreamingModel:
@@ -31,7 +33,7 @@ class OnnxStreamingModel:
     """
 
     def __init__(
-        self, path: Path, graph: StreamingGraph, *, device: Device, threads: int, tuning: Tuning
+        self, path: Path, graph: Streaming, *, device: Device, threads: int, tuning: Tuning
     ) -> None:
         self._session = open_session(path, device=device, threads=threads, tuning=tuning)
         self._names = [state.name for state in graph.states]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from service.backends.base import Device, State, StreamingModel, Tuning
 from service.bundle import Bundle
 from service.errors import InferenceFailed, InvalidBundle
-from service.streaming_graph import StreamingGraph, StreamingVariant
+from service.streaming_form import Streaming, StreamingVariant
 
 SUITED: dict[Device, tuple[str, ...]] = {
     "cpu": ("float32", "int8"),
@@ -19,12 +19,12 @@ SUITED: dict[Device, tuple[str, ...]] = {
 TESTED_ROWS = (1, 2)
 
 
-def first_state(graph: StreamingGraph) -> State:
+def first_state(graph: Streaming) -> State:
     """A stream's state at an utterance's start."""
     return {state.name: np.zeros(state.shape, state.dtype) for state in graph.states}
 
 
-def row_samples(graph: StreamingGraph, samples_per_frame: int) -> int:
+def row_samples(graph: Streaming, samples_per_frame: int) -> int:
     """Samples of one row: left context, chunk and lookahead."""
     chunk_samples = graph.chunk_frames * samples_per_frame
     return graph.left_context_samples + chunk_samples + graph.lookahead_samples
@@ -60,7 +60,7 @@ def load_streaming_model(
     return model
 
 
-def _choose_variant(graph: StreamingGraph, device: Device, tuning: Tuning) -> StreamingVariant:
+def _choose_variant(graph: Streaming, device: Device, tuning: Tuning) -> StreamingVariant:
     asked = SUITED[device] if tuning.precision == "auto" else (tuning.precision,)
     suited = [one for one in graph.variants if one.precision in asked]
     return (suited or list(graph.variants))[0]

@@ -15,7 +15,7 @@ from service.streaming.chunk_loop import ChunkLoop
 from service.streaming.greedy_path import GreedyPath
 from service.streaming.recogniser import Hypothesis
 from service.streaming.utterance_reader import UtteranceReader
-from service.streaming_graph import StreamingGraph
+from service.streaming_form import Streaming
 
 
 class IncrementalRecogniser:
@@ -27,7 +27,7 @@ class IncrementalRecogniser:
         reader: of this stream.
     """
 
-    def __init__(self, graph: StreamingGraph, chunks: ChunkLoop, reader: UtteranceReader) -> None:
+    def __init__(self, graph: Streaming, chunks: ChunkLoop, reader: UtteranceReader) -> None:
         self._graph = graph
         self._chunks = chunks
         self._reader = reader

@@ -5,11 +5,11 @@ from service.bundle import Vocabulary
 from service.streaming.chunk_loop import ChunkResult
 from service.streaming.incremental import IncrementalRecogniser
 from service.streaming.utterance_reader import Hop
-from service.streaming_graph import StateTensor, StreamingGraph, StreamingVariant
+from service.streaming_form import StateTensor, Streaming, StreamingVariant
 
 LEFT, CHUNK_FRAMES, LOOKAHEAD = 100, 4, 50
 CHUNK = CHUNK_FRAMES * HOP
-GRAPH = StreamingGraph(
+GRAPH = Streaming(
     variants=(StreamingVariant(file="x", precision="float32"),),
     chunk_frames=CHUNK_FRAMES,
     left_context_samples=LEFT,
