@@ -50,8 +50,8 @@ class LockStep:
 
 
 async def test_real_speech_in_lock_step(server):
-    clip = next(clip for clip in recordings() if clip.is_human)
-    audio = np.concatenate([clip.waveform(), silence(1.5), clip.waveform()])
+    clip = next(clip for clip in recordings() if clip.path.name == "librivox-0880.flac")
+    audio = np.concatenate([clip.waveform(), silence(1), clip.waveform()])
     async with streaming(server.client, "/vosk") as client:
         vosk = LockStep(client)
         await vosk.configure(sample_rate=16_000)
@@ -60,13 +60,13 @@ async def test_real_speech_in_lock_step(server):
         assert await vosk.closed() == 1000
     (middle,) = [answer for answer in answers if "text" in answer]
     for result in (middle, last):
-        assert cer(clip.text, result["text"]) < 0.1
+        assert cer(clip.text, result["text"]) < 0.25
         assert " ".join(word["word"] for word in result["result"]) == result["text"]
         assert all(set(word) == {"conf", "end", "start", "word"} for word in result["result"])
         assert 0.5 < np.mean([word["conf"] for word in result["result"]]) <= 1
     partials = [answer["partial"] for answer in answers if "partial" in answer]
     assert len(partials) == len(answers) - 1
-    assert any("john" in partial for partial in partials)
+    assert any("he was not" in partial for partial in partials)
     assert last["result"][0]["start"] > middle["result"][-1]["end"] + 1
 
 
@@ -111,7 +111,7 @@ async def test_hot_words_are_phrases_where_there_is_a_language_model(server):
         vosk = LockStep(client)
         await vosk.configure(sample_rate=16_000, phrase_list=["dashwood", "[unk]"])
         clip = next(clip for clip in recordings() if clip.is_human)
-        await vosk.hear(clip.waveform())
+        await vosk.hear(clip.waveform()[: 16_000 * 3])
         assert "dashwood" in (await vosk.ask('{"eof" : 1}'))["text"]
 
 
