@@ -54,17 +54,23 @@ class UtteranceReader:
         self._metrics = metrics
         self._in_thread = in_thread
 
-    async def words(self, logits: FloatArray, power: FloatArray) -> list[Word]:
-        """Words of logits `[frames, vocab]` of sound with so much power in each frame `[frames]`.
+    async def words(self, logits: FloatArray, power: FloatArray, first: int = 0) -> list[Word]:
+        """Words of an utterance, or of a part of it.
 
-        Times are in seconds from the first frame.
+        Args:
+            logits: `[frames, vocab]`.
+            power: mean power of the sound in each frame, `[frames]`.
+            first: frame from which on words are read; what lies before only surrounds them.
+
+        Returns:
+            Words with times in seconds from that frame.
         """
-        return await self._in_thread(self._words, logits, power)
+        return await self._in_thread(self._words, logits, power, first)
 
-    def _words(self, logits: FloatArray, power: FloatArray) -> list[Word]:
+    def _words(self, logits: FloatArray, power: FloatArray, first: int) -> list[Word]:
         started_s = time.monotonic()
-        heard = without_weak_sounds(logits, power, self.vocabulary, self.hop.seconds)
-        duration_s = len(logits) * self.hop.seconds
+        heard = without_weak_sounds(logits, power, self.vocabulary, self.hop.seconds)[first:]
+        duration_s = len(heard) * self.hop.seconds
         stretches = self._reader.read(np.ascontiguousarray(heard), duration_s, self._options)
         words = [word for stretch in stretches for word in stretch]
         self._metrics.ctc_decode_duration.observe(time.monotonic() - started_s)

@@ -126,7 +126,7 @@ class WindowedRecogniser:
         logits = await self._infer(np.pad(waveform, (0, padding)))
         power = power_of_frames(waveform, len(logits), self._hop)
         first = (self._cut - self._audio_start) // self._hop
-        words = await self._reader.words(logits[first:], power[first:])
+        words = await self._reader.words(logits, power, first)
         cut_s = self._cut / self._rate_hz
         return [
             replace(word, start_s=word.start_s + cut_s, end_s=min(word.end_s + cut_s, end_s))
