@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from service.ctc import Word
 from service.errors import InvalidRequest, ServiceError
-from service.options import MAX_HOT_WORDS
+from service.options import MAX_HOT_WORDS, Options
 from service.schemas import Probability, Seconds, Wire
 from service.streaming.events import Final
 
@@ -124,6 +124,14 @@ class Setup:
         }
         return replace(self, **{key: one for key, one in changes.items() if one is not None})
 
+    def options(self, *, takes_hot_words: bool) -> Options:
+        """What the client expects, where that can be made likelier.
+
+        Raises:
+            InvalidRequest: a phrase is too long.
+        """
+        return Options.of({"hot_words": ",".join(self.hot_words) if takes_hot_words else None})
+
     def result(self, finals: Sequence[Final]) -> VoskResult | VoskAlternatives:
         """The message for all that ended since the last one."""
         words = [word for final in finals for word in final.words]
@@ -152,5 +160,6 @@ def parse(text: str) -> VoskMessage:
 
 
 def _hot_words(phrases: Sequence[str]) -> tuple[str, ...]:
-    written = (" ".join(phrase.split()) for phrase in phrases if phrase != UNKNOWN)
+    plain = (phrase.replace(",", " ") for phrase in phrases if phrase != UNKNOWN)
+    written = (" ".join(phrase.split()) for phrase in plain)
     return tuple(dict.fromkeys(filter(None, written)))[:MAX_HOT_WORDS]

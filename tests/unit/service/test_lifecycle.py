@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from audio_files import wav
-from tiny_bundle import make_bundle, speak
+from tiny_bundle import make_bundle, make_streaming_bundle, speak
 
 from service.backends import load_model
 from service.batcher import Batcher
@@ -112,6 +112,22 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
     (limits,) = made
     assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)
     assert (limits.max_batch_samples, limits.budget.max_padding_ratio) == (320_000, 0.1)
+
+
+async def test_streams_are_heard_as_the_bundle_allows_and_refused_while_draining(folder, tmp_path):
+    streaming = make_streaming_bundle(tmp_path / "streaming")
+    for bundle, kind in ((folder, "windowed"), (streaming, "incremental")):
+        service = Service(Settings(bundle=bundle, device="cpu", threads=1))
+        with pytest.raises(NotReady, match="being loaded"):
+            service.ready_for_streams()
+        await service.start()
+        streams = service.ready_for_streams()
+        assert streams.kind == kind
+        await service.drain()
+        with pytest.raises(NotReady, match="last streams"), streams.seat():
+            pass
+        assert sample(service, "stt_active_streams") == 0
+        assert sample(service, "stt_rejected_total", reason="not_ready") == 2
 
 
 async def test_draining_refuses_new_requests_and_finishes_accepted_ones(service):
