@@ -25,6 +25,7 @@ Mixer = Literal["attention", "random-attention", "sm", "wsm"]
 Runtime = Literal["onnxruntime", "torchscript"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Digits = Literal["refuse", "keep", "spell"]
+WindowWeights = Literal["mean", "learned"]
 
 
 class _Frozen(BaseModel):
@@ -81,10 +82,12 @@ class LayerMixing(_Frozen):
     Attributes:
         mixer: the kind of mixing.
         window_frames: half window w of WSM; None for other mixers.
+        window_weights: how WSM weighs the frames of its window.
     """
 
     mixer: Mixer
     window_frames: int | None = None
+    window_weights: WindowWeights = "mean"
 
 
 class Variant(_Frozen):

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from service.ctc import Word
 from service.errors import InvalidRequest, ServiceError
-from service.options import MAX_HOT_WORDS, Options
+from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS
 from service.schemas import Probability, Seconds, Wire
 from service.streaming.events import Final
 
@@ -84,7 +84,7 @@ class VoskConfig(Wire):
     words: bool | None = None
     max_alternatives: int | None = None
     phrase_list: tuple[str, ...] | None = None
-    """Made likelier, where the bundle has a language model; other words stay possible."""
+    """Their words are made likelier, where the bundle has a language model; others stay possible."""
 
 
 class VoskMessage(Wire):
@@ -124,14 +124,6 @@ class Setup:
         }
         return replace(self, **{key: one for key, one in changes.items() if one is not None})
 
-    def options(self, *, takes_hot_words: bool) -> Options:
-        """What the client expects, where that can be made likelier.
-
-        Raises:
-            InvalidRequest: a phrase is too long.
-        """
-        return Options.of({"hot_words": ",".join(self.hot_words) if takes_hot_words else None})
-
     def result(self, finals: Sequence[Final]) -> VoskResult | VoskAlternatives:
         """The message for all that ended since the last one."""
         words = [word for final in finals for word in final.words]
@@ -160,6 +152,7 @@ def parse(text: str) -> VoskMessage:
 
 
 def _hot_words(phrases: Sequence[str]) -> tuple[str, ...]:
-    plain = (phrase.replace(",", " ") for phrase in phrases if phrase != UNKNOWN)
-    written = (" ".join(phrase.split()) for phrase in plain)
-    return tuple(dict.fromkeys(filter(None, written)))[:MAX_HOT_WORDS]
+    """The words of all phrases: there, too, a list of phrases says which words may come."""
+    words = (word for phrase in phrases if phrase != UNKNOWN for word in phrase.split())
+    short = (word for word in words if len(word) <= MAX_HOT_WORD_CHARACTERS and "," not in word)
+    return tuple(dict.fromkeys(short))[:MAX_HOT_WORDS]

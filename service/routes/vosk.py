@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from service.errors import NotReady
+from service.options import Options
 from service.protocols.vosk import Setup, VoskError, VoskPartial, parse
 from service.routes.sockets import Connection, Manners, connected
 from service.schemas import Wire
@@ -140,7 +141,7 @@ class Recogniser:
         if self._stream is None:
             wish = Wish(
                 AudioFormat("pcm_s16le", self._setup.sample_rate_hz),
-                self._setup.options(takes_hot_words=self._streams.takes_hot_words),
+                Options(hot_words=self._setup.hot_words if self._streams.takes_hot_words else ()),
                 interim=True,
                 silence_s=self._silence_s,
             )

@@ -27,11 +27,9 @@ def test_what_is_left_out_stays():
     assert not setup.changed_by(VoskConfig(max_alternatives=0)).has_alternatives
 
 
-def test_phrases_are_words_to_expect():
-    phrases = '{"config": {"phrase_list": [" new  york ", "[unk]", "a, b", "new york"]}}'
-    setup = Setup().changed_by(config(phrases))
-    assert setup.options(takes_hot_words=True).hot_words == ("new york", "a b")
-    assert setup.options(takes_hot_words=False).hot_words == ()
-    long = Setup(hot_words=("x" * 51,))
-    with pytest.raises(InvalidRequest, match="51 characters"):
-        long.options(takes_hot_words=True)
+def test_the_words_of_phrases_are_to_be_expected():
+    phrases = ["zero one two three four five six seven eight nine oh", "[unk]", "one", "x" * 51]
+    setup = Setup().changed_by(VoskConfig(phrase_list=phrases))
+    assert setup.hot_words == tuple(phrases[0].split())
+    many = VoskConfig(phrase_list=[str(number) for number in range(1000)])
+    assert len(Setup().changed_by(many).hot_words) == 100
