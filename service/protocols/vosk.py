@@ -84,7 +84,7 @@ class VoskConfig(Wire):
     words: bool | None = None
     max_alternatives: int | None = None
     phrase_list: tuple[str, ...] | None = None
-    """Their words are made likelier, where the bundle has a language model; others stay possible."""
+    """Their words are made likelier, where there is a language model; others stay possible."""
 
 
 class VoskMessage(Wire):
