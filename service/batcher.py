@@ -99,7 +99,11 @@ class Batcher:
         self._room.check(samples, lane)
 
     def make_way(self, is_needed: bool) -> None:
-        """Leave a session idle, if there are several, while live chunks are computed elsewhere."""
+        """While people speak, leave one of several sessions to them, or its core to their chunks.
+
+        Otherwise what they say would wait for batches that have started, of a third of a second
+        and more on a CPU.
+        """
         self._dispatcher.is_making_way = is_needed
         self._room.changed.set()
 

@@ -200,8 +200,7 @@ class Service:
         assert self._transcriber is not None, "streams come behind the transcriber"
         chunks = None
         if parts.streaming is not None:
-            size, make_way = self.settings.max_batch_size, self._batcher.make_way
-            chunks = ChunkLoop(parts.streaming, size, self.metrics, on_speech=make_way)
+            chunks = ChunkLoop(parts.streaming, self.settings.max_batch_size, self.metrics)
         manifest = parts.bundle.manifest
         engine = Engine(manifest, self._batcher, self._transcriber, parts.reader, chunks)
         return Streams(engine, self.metrics, self.settings)

@@ -1,8 +1,7 @@
 """Chunks of many streams as one batch: whatever is ready when the graph is free, up to a bound.
 
-The graph runs in a thread of its own and never waits for offline batches. Instead, while anybody
-speaks, the batcher is asked to leave one of its sessions idle, if it has several: on a CPU a chunk
-that takes milliseconds would otherwise share its core with a batch that takes a third of a second.
+The graph runs in a thread of its own and never waits for offline batches; while anybody speaks,
+they leave it a core (`Batcher.make_way`).
 """
 
 import asyncio
@@ -48,7 +47,6 @@ class ChunkLoop:
         model: called from one thread.
         max_batch: most chunks at a time.
         metrics: fed with the wait of each chunk and the duration of each batch.
-        on_speech: told when the first stream begins an utterance, and when the last ends its own.
         clock: current time in seconds.
         executor: where the graph runs; a thread of its own if None.
     """
@@ -59,18 +57,15 @@ class ChunkLoop:
         max_batch: int,
         metrics: Metrics,
         *,
-        on_speech: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         executor: Executor | None = None,
     ) -> None:
         self._model = model
         self._max_batch = max_batch
         self._metrics = metrics
-        self._on_speech = on_speech
         self._clock = clock
         self._executor = executor or ThreadPoolExecutor(1, "stt-chunks")
         self._waiting: deque[_Waiting] = deque()
-        self._speaking = 0
         self._is_open = True
         self._running: asyncio.Task[None] | None = None
 
@@ -93,18 +88,6 @@ class ChunkLoop:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._serve())
         return await answer
-
-    def begin_speech(self) -> None:
-        """A stream begins an utterance."""
-        self._speaking += 1
-        if self._speaking == 1:
-            self._on_speech(True)
-
-    def end_speech(self) -> None:
-        """A stream's utterance is over."""
-        self._speaking -= 1
-        if self._speaking == 0:
-            self._on_speech(False)
 
     async def close(self) -> None:
         """Take no more, and wait for what runs."""

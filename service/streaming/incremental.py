@@ -14,6 +14,7 @@ from service.lone_sounds import power_of_frames
 from service.streaming.chunk_loop import ChunkLoop
 from service.streaming.greedy_path import GreedyPath
 from service.streaming.recogniser import Hypothesis
+from service.streaming.speakers import Speaker
 from service.streaming.utterance_reader import UtteranceReader
 from service.streaming_form import Streaming
 
@@ -25,16 +26,19 @@ class IncrementalRecogniser:
         graph: what the chunk loop's model takes.
         chunks: shared with all other streams.
         reader: of this stream.
+        speaker: told while an utterance lasts.
     """
 
-    def __init__(self, graph: Streaming, chunks: ChunkLoop, reader: UtteranceReader) -> None:
+    def __init__(
+        self, graph: Streaming, chunks: ChunkLoop, reader: UtteranceReader, speaker: Speaker
+    ) -> None:
         self._graph = graph
         self._chunks = chunks
         self._reader = reader
         hop = reader.hop
         self._chunk_samples = graph.chunk_frames * hop.samples
         self._row_samples = row_samples(graph, hop.samples)
-        self._is_speaking = False
+        self._speaker = speaker
         self._reset()
 
     def _reset(self) -> None:
@@ -44,9 +48,7 @@ class IncrementalRecogniser:
         self._logits: list[FloatArray] = []
         self._power: list[FloatArray] = []
         self._computed_samples = 0
-        if self._is_speaking:
-            self._chunks.end_speech()
-        self._is_speaking = False
+        self._speaker.end()
 
     @property
     def heard_nothing_s(self) -> float:
@@ -55,9 +57,7 @@ class IncrementalRecogniser:
 
     async def feed(self, block: FloatArray, *, wants_partial: bool) -> Hypothesis | None:
         """Compute every chunk that is whole now; see `Recogniser`."""
-        if not self._is_speaking:
-            self._is_speaking = True
-            self._chunks.begin_speech()
+        self._speaker.begin()
         self._waiting = np.concatenate([self._waiting, block])
         if self._waiting.size < self._row_samples:
             return None

@@ -23,6 +23,7 @@ from service.streaming.live_container import ContainerSource
 from service.streaming.recogniser import Kind
 from service.streaming.session import Session
 from service.streaming.sources import AudioFormat, RawSource, Source
+from service.streaming.speakers import Speaker, Speakers
 from service.streaming.stream import Stream
 from service.streaming.utterance_reader import UtteranceReader
 from service.streaming.windowed import Window, WindowedRecogniser
@@ -91,6 +92,7 @@ class Streams:
             min_rate_hz=settings.min_rate_hz,
             max_rate_hz=settings.max_rate_hz,
         )
+        self._speakers = Speakers(engine.batcher.make_way)
         self._seats = 0
         self._open: set[Stream] = set()
         self._draining = asyncio.Event()
@@ -208,13 +210,15 @@ class Streams:
             self._metrics,
             self._engine.transcriber.in_thread,
         )
+        speaker = Speaker(self._speakers)
         graph = self._manifest.streaming
         if self._engine.chunks is not None and graph is not None:
-            return IncrementalRecogniser(graph, self._engine.chunks, reader)
+            return IncrementalRecogniser(graph, self._engine.chunks, reader, speaker)
         window = Window(step_s=self._settings.partial_interval_s)
         return WindowedRecogniser(
             self._infer,
             reader,
+            speaker,
             window,
             self._manifest.receptive_field_samples,
             is_busy=self._someone_waits,

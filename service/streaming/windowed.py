@@ -17,6 +17,7 @@ from service.arrays import FloatArray
 from service.ctc import Word
 from service.lone_sounds import power_of_frames
 from service.streaming.recogniser import Hypothesis, text_of
+from service.streaming.speakers import Speaker
 from service.streaming.utterance_reader import UtteranceReader
 
 BEFORE_WORD_S = 0.2  # a word begins before its first label
@@ -50,6 +51,7 @@ class WindowedRecogniser:
     Args:
         infer: logits `[frames, vocab]` of a waveform `[samples]`.
         reader: of this stream.
+        speaker: told while an utterance lasts.
         window: how much is heard at once.
         shortest_samples: what the model needs for a frame.
         is_busy: whether others wait for the model, so that a partial had better come later.
@@ -59,6 +61,7 @@ class WindowedRecogniser:
         self,
         infer: Infer,
         reader: UtteranceReader,
+        speaker: Speaker,
         window: Window,
         shortest_samples: int,
         *,
@@ -67,6 +70,7 @@ class WindowedRecogniser:
         self._infer = infer
         self._is_busy = is_busy
         self._reader = reader
+        self._speaker = speaker
         self._window = window
         self._shortest_samples = shortest_samples
         self._rate_hz, self._hop = reader.hop.rate_hz, reader.hop.samples
@@ -79,6 +83,7 @@ class WindowedRecogniser:
         self._committed: list[Word] = []
         self._next_partial_s = self._window.step_s
         self._full_at_s = self._window.full_s
+        self._speaker.end()
 
     @property
     def heard_nothing_s(self) -> float:
@@ -87,6 +92,7 @@ class WindowedRecogniser:
 
     async def feed(self, block: FloatArray, *, wants_partial: bool) -> Hypothesis | None:
         """Hear the window, if it is full or a partial is due; see `Recogniser`."""
+        self._speaker.begin()
         self._audio = np.concatenate([self._audio, block])
         is_full = self._end_s >= self._full_at_s
         is_due = wants_partial and self._end_s >= self._next_partial_s - 1e-6

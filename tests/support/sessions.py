@@ -21,6 +21,7 @@ from service.streaming.endpointing import Endpointing
 from service.streaming.events import Event, Final, FinalReason, Partial
 from service.streaming.incremental import IncrementalRecogniser
 from service.streaming.session import Session
+from service.streaming.speakers import Speaker, Speakers
 from service.streaming.utterance_reader import UtteranceReader
 from service.streaming.windowed import Window, WindowedRecogniser
 
@@ -52,7 +53,7 @@ class Sessions:
     def incremental(self, endpointing: Endpointing = ENDPOINTING, **options: Any) -> Session:
         graph = self.bundle.manifest.streaming
         assert graph is not None
-        recogniser = IncrementalRecogniser(graph, self.chunks, self._reader())
+        recogniser = IncrementalRecogniser(graph, self.chunks, self._reader(), self._speaker())
         return Session(recogniser, endpointing, **options)
 
     def windowed(
@@ -61,8 +62,13 @@ class Sessions:
         is_busy: Callable[[], bool] = lambda: False,
         **options: Any,
     ) -> Session:
-        recogniser = WindowedRecogniser(self._infer, self._reader(), Window(), 320, is_busy=is_busy)
+        recogniser = WindowedRecogniser(
+            self._infer, self._reader(), self._speaker(), Window(), 320, is_busy=is_busy
+        )
         return Session(recogniser, endpointing, **options)
+
+    def _speaker(self) -> Speaker:
+        return Speaker(Speakers(lambda is_anybody: None))
 
     def _reader(self) -> UtteranceReader:
         async def in_thread(function: Callable[..., Any], *args: object) -> Any:

@@ -44,13 +44,8 @@ def model():
 
 
 @pytest.fixture
-def told():
-    return []
-
-
-@pytest.fixture
-def loop(model, told):
-    return ChunkLoop(model, 3, Metrics(CollectorRegistry()), on_speech=told.append)
+def loop(model):
+    return ChunkLoop(model, 3, Metrics(CollectorRegistry()))
 
 
 def submit(loop, mark, state=0.0, length=8):
@@ -106,15 +101,6 @@ async def test_a_lost_device_meets_everyone_at_once(loop, model):
     )
     assert all(isinstance(outcome, DeviceLost) for outcome in outcomes)
     assert len(model.batches) == 1
-
-
-async def test_it_tells_when_anybody_speaks_and_when_nobody_does(loop, told):
-    loop.begin_speech()
-    loop.begin_speech()
-    loop.end_speech()
-    assert told == [True]
-    loop.end_speech()
-    assert told == [True, False]
 
 
 async def test_closed_it_finishes_and_takes_no_more(loop):

@@ -4,6 +4,7 @@ from tiny_bundle import HOP, TOKENS
 from service.bundle import Vocabulary
 from service.streaming.chunk_loop import ChunkResult
 from service.streaming.incremental import IncrementalRecogniser
+from service.streaming.speakers import Speaker, Speakers
 from service.streaming.utterance_reader import Hop
 from service.streaming_form import StateTensor, Streaming, StreamingVariant
 
@@ -23,19 +24,12 @@ class Recorder:
 
     def __init__(self):
         self.rows = []
-        self.speech = []
 
     async def submit(self, waveform, length, state):
         self.rows.append((waveform, length, int(state["count"][0])))
         frames = min(CHUNK_FRAMES, -(-(length - LEFT) // HOP))
         logits = np.zeros((frames, len(TOKENS)), np.float32)
         return ChunkResult(logits, {"count": state["count"] + 1})
-
-    def begin_speech(self):
-        self.speech.append(True)
-
-    def end_speech(self):
-        self.speech.append(False)
 
 
 class FrameReader:
@@ -52,9 +46,10 @@ class FrameReader:
         return []
 
 
-def made():
-    chunks, reader = Recorder(), FrameReader()
-    return chunks, reader, IncrementalRecogniser(GRAPH, chunks, reader)
+def made(speech=None):
+    chunks, reader, speech = Recorder(), FrameReader(), [] if speech is None else speech
+    speaker = Speaker(Speakers(speech.append))
+    return chunks, reader, IncrementalRecogniser(GRAPH, chunks, reader, speaker)
 
 
 async def test_rows_hold_context_chunk_and_lookahead_and_an_utterance_starts_from_zeros():
@@ -86,14 +81,15 @@ async def test_the_last_chunk_is_short_and_padded_with_zeros():
 
 
 async def test_speech_begins_once_and_ends_with_the_utterance_or_the_stream():
-    chunks, _, recogniser = made()
+    speech = []
+    _, _, recogniser = made(speech)
     for _ in range(3):
         await recogniser.feed(np.ones(100, np.float32), wants_partial=True)
-    assert chunks.speech == [True]
+    assert speech == [True]
     await recogniser.finish()
-    assert chunks.speech == [True, False]
+    assert speech == [True, False]
     recogniser.close()
-    assert chunks.speech == [True, False]
+    assert speech == [True, False]
     await recogniser.feed(np.ones(100, np.float32), wants_partial=True)
     recogniser.close()
-    assert chunks.speech == [True, False] * 2
+    assert speech == [True, False] * 2
