@@ -10,6 +10,8 @@ from server_process import PATIENCE_S, connected, process, serving, wait_for_rea
 from socket_client import of_type, pcm, silence, streaming
 from tiny_bundle import make_bundle, make_streaming_bundle, speak, speak_to_graph
 
+from service.protocols.asyncapi import document
+
 SETTINGS = {"STT_MAX_STREAMS": "3", "STT_MAX_MESSAGE_BYTES": "100000"}
 
 
@@ -82,6 +84,11 @@ async def test_a_stream_from_start_to_done(server, say, kind):
     assert sample(server, "stt_stream_lag_seconds") == 0
     while sample(server, "stt_active_streams"):
         pass
+
+
+def test_the_protocols_are_served_as_asyncapi(server):
+    served = server.get("/asyncapi.json").json()
+    assert served == document(server.get("/version").json()["version"])
 
 
 async def test_partials_come_while_the_utterance_lasts_unless_they_are_not_wanted(server, say):
