@@ -23,6 +23,7 @@ class Rejection(StrEnum):
     TOO_LONG = "too_long"
     QUEUE_FULL = "queue_full"
     MEMORY_FULL = "memory_full"
+    STREAMS_FULL = "streams_full"
     DEADLINE = "deadline"
 
 

@@ -13,7 +13,8 @@ from fastapi_offline import FastAPIOffline
 from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
-from service.routes import health, jobs, rest
+from service.protocols.asyncapi import ADDRESS
+from service.routes import asyncapi, deepgram, health, jobs, rest, vosk, websocket
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -46,7 +47,7 @@ def create_app(
 
     app = FastAPIOffline(
         title="wsm-stt",
-        description="Speech to text.",
+        description=f"Speech to text; over WebSockets: [{ADDRESS}]({ADDRESS}).",
         version=version(health.DISTRIBUTION),
         redoc_url=None,
         lifespan=lifespan,
@@ -55,6 +56,8 @@ def create_app(
     app.include_router(rest.router)
     if with_jobs:
         app.include_router(jobs.router)
+    for router in (websocket.router, deepgram.router, vosk.router, asyncapi.router):
+        app.include_router(router)
     app.include_router(health.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])

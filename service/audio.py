@@ -96,6 +96,27 @@ def is_silent(waveform: FloatArray) -> bool:
     return bool(max(loudest, rest_power) < SILENT_RMS**2)
 
 
+def check_format(rate_hz: int, channels: int, limits: AudioLimits) -> None:
+    """Refuse a rate or a number of channels outside the limits.
+
+    Raises:
+        UnsupportedAudio: naming what was found, and the limit.
+    """
+    if channels > limits.max_channels:
+        raise UnsupportedAudio(
+            f"{channels} channels are more than {limits.max_channels}",
+            found=channels,
+            limit=limits.max_channels,
+        )
+    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
+        lowest, highest = limits.min_rate_hz, limits.max_rate_hz
+        raise UnsupportedAudio(
+            f"a sample rate of {rate_hz} Hz is outside {lowest} to {highest} Hz",
+            found=rate_hz,
+            limit=lowest if rate_hz < lowest else highest,
+        )
+
+
 def _decode(
     file: IO[bytes], limits: AudioLimits, watch: Callable[[float], None] | None
 ) -> FloatArray:
@@ -136,29 +157,13 @@ def _mono(block: FloatArray) -> FloatArray:
 
 def _checked(blocks: Iterator[Block], limits: AudioLimits) -> Iterator[Block]:
     for rate_hz, block in blocks:
-        _check_format(rate_hz, len(block), limits)
+        check_format(rate_hz, len(block), limits)
         peak = float(np.abs(block).max(initial=0.0))
         if not peak <= MAX_AMPLITUDE:  # NaN included
             raise UnsupportedAudio(
                 f"samples reach {peak:g}; full scale is 1", found=str(peak), limit=MAX_AMPLITUDE
             )
         yield rate_hz, block
-
-
-def _check_format(rate_hz: int, channels: int, limits: AudioLimits) -> None:
-    if channels > limits.max_channels:
-        raise UnsupportedAudio(
-            f"{channels} channels are more than {limits.max_channels}",
-            found=channels,
-            limit=limits.max_channels,
-        )
-    if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
-        lowest, highest = limits.min_rate_hz, limits.max_rate_hz
-        raise UnsupportedAudio(
-            f"a sample rate of {rate_hz} Hz is outside {lowest} to {highest} Hz",
-            found=rate_hz,
-            limit=lowest if rate_hz < lowest else highest,
-        )
 
 
 def _check_duration(duration_s: float, limits: AudioLimits) -> None:

@@ -1,4 +1,4 @@
-"""`wsm-serve`: the server, and transcription without one."""
+"""`wsm-serve`: the server, transcription without one, and a client that streams."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import uvicorn
 
@@ -15,6 +15,14 @@ from service.app import create_app
 from service.config import InvalidSettings, Settings, load_settings
 from service.errors import InvalidBundle, InvalidRequest, ServiceError
 from service.lifecycle import Service, State
+from service.live_client import (
+    StreamFailed,
+    Terminal,
+    from_file,
+    from_microphone,
+    from_pipe,
+    stream,
+)
 from service.logs import configure_logging
 from service.options import Decoding, Options
 from service.schemas import TranscriptionBody
@@ -34,10 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        settings = load_settings(options.bundle)
+        settings = load_settings(getattr(options, "bundle", None))
         configure_logging(settings.log_level, settings.log_format)
         if options.command == "run":
             return _run(settings)
+        if options.command == "stream":
+            return asyncio.run(_stream(settings, options))
         return asyncio.run(_transcribe(settings, options))
     except InvalidSettings as error:
         print(f"error: {error}", file=sys.stderr)
@@ -64,7 +74,21 @@ def _parser() -> argparse.ArgumentParser:
         "--hot-words", default="", metavar="WORDS", help="to expect, with commas between them"
     )
     transcribe.add_argument("--json", action="store_true", help="one JSON object a line")
+    _add_stream(commands)
     return parser
+
+
+def _add_stream(commands: Any) -> None:  # noqa: ANN401  argparse names no public type
+    stream = commands.add_parser("stream", help="send speech to a server, and show the text")
+    source = stream.add_mutually_exclusive_group(required=True)
+    source.add_argument("file", nargs="?", metavar="FILE", help="audio; - is standard input")
+    source.add_argument("--microphone", action="store_true", help="needs sounddevice")
+    stream.add_argument("--realtime", action="store_true", help="send a file as if spoken now")
+    stream.add_argument(
+        "--rate", type=int, metavar="HZ", help="of 16-bit samples on -; without it, a container"
+    )
+    stream.add_argument("--url", help="of another server than STT_HOST and STT_PORT say")
+    stream.add_argument("--language", metavar="CODE", help="what is spoken")
 
 
 def _run(settings: Settings) -> int:
@@ -77,10 +101,35 @@ def _run(settings: Settings) -> int:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=CONNECTIONS_CLOSE_S,
+            ws_max_size=settings.max_message_bytes,
+            ws_ping_interval=settings.ping_interval_s,
+            ws_ping_timeout=settings.ping_timeout_s,
+            ws_per_message_deflate=False,  # audio does not get smaller, and text is short
         )
     )
     server.run()
     return int(not server.started or app.state.service.state is State.FAILED)
+
+
+async def _stream(settings: Settings, options: argparse.Namespace) -> int:
+    url = options.url or f"ws://{settings.host}:{settings.port}/ws/transcribe"
+    try:
+        if options.microphone:
+            speech = from_microphone()
+        elif options.file == "-":
+            speech = from_pipe(sys.stdin.buffer, options.rate)
+        else:
+            speech = await asyncio.to_thread(
+                from_file, Path(options.file), in_real_time=options.realtime
+            )
+        await stream(url, speech, Terminal(sys.stdout), language=options.language)
+    except OSError as error:
+        print(f"error: {options.file}: {error.strerror}", file=sys.stderr)
+        return 1
+    except (StreamFailed, ServiceError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 async def _transcribe(settings: Settings, options: argparse.Namespace) -> int:

@@ -156,6 +156,41 @@ class Settings(BaseSettings):
     """Seconds of audio that may wait in each lane; more are answered 429. Waiting audio takes
     64 kB of memory per second."""
 
+    max_streams: Positive = 64
+    """WebSocket streams that may be open at once; more are closed with 1013. What a core serves in
+    real time is fewer where the bundle has no streaming graph, and its window is heard anew for
+    each partial."""
+
+    endpoint_silence_s: PositiveSeconds = 0.7
+    """Silence that ends an utterance, in seconds, at least 0.3. Less gives finals sooner, and cuts
+    sentences where people hesitate."""
+
+    max_utterance_s: Annotated[float, Field(ge=5, allow_inf_nan=False)] = 20.0
+    """Longest utterance of a stream, in seconds; who speaks on is cut at the next short pause from
+    three quarters of it on. More gives the language model whole sentences, for memory."""
+
+    partial_interval_s: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 0.5
+    """Audio between two partials, in seconds, where the bundle has no streaming graph. The cost of
+    a stream is inversely proportional to it."""
+
+    stream_buffer_s: PositiveSeconds = 5.0
+    """Audio of one stream that may wait, in seconds; who sends faster is read no faster. Less keeps
+    memory and lag low, more keeps a fast file going."""
+
+    stream_idle_s: PositiveSeconds = 600.0
+    """A stream from which neither audio nor a message comes for so long is closed, in seconds."""
+
+    max_message_bytes: Positive = 1024**2
+    """Largest WebSocket message, in bytes; larger ones close the stream with 1009."""
+
+    ping_interval_s: PositiveSeconds = 20.0
+    """Seconds between pings on a WebSocket, so that nothing between takes a pause for the end."""
+
+    ping_timeout_s: PositiveSeconds = 120.0
+    """A WebSocket is closed when a ping is not answered for so long, in seconds. The answer waits
+    behind audio that was sent ahead, so files sent at once need more; a client that vanished keeps
+    its place for as long."""
+
     jobs_dir: Path = Field(default_factory=lambda: user_state_path("wsm-stt") / "jobs")
     """Folder of the jobs with their files, on a local disk that outlives the process. One process
     owns it at a time; where it cannot be used, everything but jobs is served."""

@@ -134,7 +134,7 @@ def _libav_blocks(
     decoded_s = 0.0
     try:
         for frame in container.decode(audio=0):
-            yield frame.sample_rate, _planes(frame)
+            yield frame.sample_rate, planes_of(frame)
             decoded_s += frame.samples / frame.sample_rate
     except (av.FFmpegError, ValueError) as error:
         kind = TruncatedAudio if decoded_s or promised_s else UnsupportedAudio
@@ -152,7 +152,7 @@ def _libav_blocks(
         )
 
 
-def _planes(frame: av.AudioFrame) -> FloatArray:
+def planes_of(frame: av.AudioFrame) -> FloatArray:
     """Samples `[channels, samples]` of a frame, integers scaled to full scale 1."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:

@@ -42,6 +42,7 @@ class Dispatcher:
 
     Attributes:
         device_is_lost: nothing can be computed any more.
+        is_making_way: all lanes but the live one leave it one of several sessions.
 
     Args:
         room: who waits.
@@ -61,6 +62,7 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> None:
         self.device_is_lost = False
+        self.is_making_way = False
         self._room = room
         self._runner = runner
         self._limits = limits
@@ -68,7 +70,7 @@ class Dispatcher:
         self._clock = clock
         self._budget = limits.budget
         self._turns = Turns()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Lane] = {}
         self._prepared: _Prepared | None = None
         self._free_since_s = clock()
         for reason in BatchReason:
@@ -89,7 +91,7 @@ class Dispatcher:
             batch = self._next_batch()
             if not batch:
                 continue
-            if not self._idle_sessions:
+            if not self._idle_for(_lane_of(batch)):
                 self._prepare(batch)
                 return None
             reason = self._reason_to_start(batch, is_draining=is_draining)
@@ -107,9 +109,19 @@ class Dispatcher:
     def _idle_sessions(self) -> int:
         return self._limits.sessions - len(self._running)
 
+    def _idle_for(self, lane: Lane) -> int:
+        """Sessions in which a batch of this lane may start now."""
+        if lane is Lane.LIVE or not self.is_making_way:
+            return self._idle_sessions
+        others = sum(running is not Lane.LIVE for running in self._running.values())
+        return max(0, min(self._idle_sessions, max(1, self._limits.sessions - 1) - others))
+
     def _next_batch(self) -> Batch:
         """Who would be next; nobody if it had to be found out first that some have left."""
-        lane = self._turns.next(self._room.lanes())
+        lanes = self._room.lanes()
+        if self.is_making_way and Lane.LIVE in lanes and not self._idle_for(Lane.BULK):
+            lanes = [Lane.LIVE]  # a turn of the others could not start a batch
+        lane = self._turns.next(lanes)
         batch = self._prepared.batch if self._prepared else []
         if not batch or _lane_of(batch) is not lane or not all(map(self._room.holds, batch)):
             batch = self._room.choose(lane)
@@ -142,13 +154,13 @@ class Dispatcher:
     def _start(self, batch: Batch, reason: BatchReason) -> None:
         lane = _lane_of(batch)
         self._turns.take(lane, self._room.lanes())
-        batch = batch[: fair_share(self._room.size(lane), self._idle_sessions)]
+        batch = batch[: fair_share(self._room.size(lane), self._idle_for(lane))]
         prepared, self._prepared = self._prepared, None
         if prepared is None or prepared.batch != batch:
             prepared = _Prepared(batch, self._runner.pad(batch))
         self._room.take(batch)
         self._metrics.batches.labels(reason).inc()
-        self._running.add(asyncio.create_task(self._run(prepared)))
+        self._running[asyncio.create_task(self._run(prepared))] = lane
 
     async def _run(self, prepared: _Prepared) -> None:
         samples = sum(utterance.pending.samples for utterance in prepared.batch)
@@ -165,8 +177,14 @@ class Dispatcher:
             self._room.pace.end(audio_s, now_s)
             if not self._idle_sessions:
                 self._free_since_s = now_s
-            self._running = {task for task in self._running if task is not asyncio.current_task()}
+            del self._running[_this_task()]
             self._room.changed.set()
+
+
+def _this_task() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None, "batches run in tasks"
+    return task
 
 
 def _lane_of(batch: Batch) -> Lane:

@@ -9,6 +9,7 @@
     │   ├── TruncatedAudio    415  the stream ends before what its header promises
     │   ├── AudioTooLong      413  more seconds than allowed
     │   ├── UploadTooLarge    413  more bytes than allowed
+    │   ├── StreamIdle        408  nothing came from the client of a stream for too long
     │   └── JobNotFound       404  no such job, or its time is over
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
     ├── NotReady              503  loading, or draining before exit
@@ -18,6 +19,7 @@
     ├── InferenceFailed       500  the model failed on this input
     │   ├── OutOfMemory       500  the device has not enough memory for it, even alone
     │   └── DeviceLost        503  the device broke for good; only a restart helps
+    ├── InternalError         500  nobody planned it; the log says what
     └── InvalidBundle         500  met at load and in the tools, never in a request
 
 Flow: bytes -> audio (ClientError) -> queue (Overloaded, NotReady, DeadlineExceeded) -> model
@@ -111,6 +113,14 @@ class UploadTooLarge(ClientError):
     ws_close = 1009
 
 
+class StreamIdle(ClientError):
+    """Neither audio nor a message came for too long."""
+
+    code = "stream_idle"
+    status = 408
+    ws_close = 1011
+
+
 class JobNotFound(ClientError):
     """There is no such job, or no more."""
 
@@ -185,6 +195,12 @@ class DeviceLost(InferenceFailed):
     code = "device_lost"
     status = 503
     ws_close = 1013
+
+
+class InternalError(ServiceError):
+    """Something that nobody planned."""
+
+    code = "internal_server_error"
 
 
 class InvalidBundle(ServiceError):

@@ -11,17 +11,20 @@ from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
-from service import gpu_memory, memory
+from service import gpu_memory
 from service.admission import Rejection
 from service.audio import SAMPLE_RATE_HZ
-from service.backends import LoadedModel, Tuning, load_model
+from service.backends import LoadedModel
 from service.batcher import Batcher, BatchLimits, Lane
-from service.bundle import Bundle, load_bundle
+from service.bundle import Bundle
 from service.config import Settings, visible_gpu
 from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
+from service.loading import Parts, load_parts
 from service.metrics import Metrics
-from service.reading import Reader, open_reader
+from service.reading import Reader
+from service.streaming.chunk_loop import ChunkLoop
+from service.streaming.streams import Engine, Streams
 from service.tracing import open_tracer
 from service.transcriber import Transcriber
 
@@ -49,6 +52,7 @@ class Service:
         loaded: the model that runs, once ready.
         reader: what makes words of its logits, once ready.
         jobs: work in the background.
+        streams: text while people speak, once ready.
 
     Args:
         settings: how it runs.
@@ -65,6 +69,7 @@ class Service:
         self.bundle: Bundle | None = None
         self.loaded: LoadedModel | None = None
         self.reader: Reader | None = None
+        self.streams: Streams | None = None
         self._batcher: Batcher | None = None
         self._transcriber: Transcriber | None = None
         self._requests = 0
@@ -80,15 +85,16 @@ class Service:
             InvalidBundle: there is nothing to serve.
         """
         try:
-            bundle, loaded, reader = await asyncio.to_thread(_load, self.settings)
+            parts = await asyncio.to_thread(load_parts, self.settings)
         except InvalidBundle:
             self.state = State.FAILED
             raise
         if self.state is State.LOADING:
-            await self.serve(bundle, loaded, reader)
+            await self.serve(parts)
 
-    async def serve(self, bundle: Bundle, loaded: LoadedModel, reader: Reader) -> None:
+    async def serve(self, parts: Parts) -> None:
         """Take requests for a model that is loaded."""
+        bundle, loaded, reader = parts.bundle, parts.loaded, parts.reader
         self.bundle, self.loaded, self.reader = bundle, loaded, reader
         self._describe(bundle, loaded)
         limits = _batch_limits(self.settings, loaded)
@@ -96,6 +102,7 @@ class Service:
         self._transcriber = Transcriber(
             bundle.manifest, self._batcher, reader, self.metrics, self.settings, self.tracer
         )
+        self.streams = self._open_streams(parts)
         await self._batcher.start()
         if self._with_jobs:
             await self.jobs.start(self._transcriber)
@@ -150,6 +157,8 @@ class Service:
         await self.jobs.pause()
         try:
             async with asyncio.timeout(self.settings.shutdown_grace_s):
+                if self.streams is not None:
+                    await self.streams.drain()
                 await self._idle.wait()
                 if self._batcher is not None:
                     await self._batcher.drain()
@@ -171,6 +180,30 @@ class Service:
         """
         await self._grace_over.wait()
         raise NotReady(self.state.value)
+
+    def ready_for_streams(self) -> Streams:
+        """Where streams are opened.
+
+        Raises:
+            NotReady: see `ready`.
+        """
+        try:
+            self.ready()
+        except NotReady:
+            self.metrics.rejected.labels(Rejection.NOT_READY).inc()
+            raise
+        assert self.streams is not None, "ready without streams"
+        return self.streams
+
+    def _open_streams(self, parts: Parts) -> Streams:
+        assert self._batcher is not None, "streams come behind the batcher"
+        assert self._transcriber is not None, "streams come behind the transcriber"
+        chunks = None
+        if parts.streaming is not None:
+            chunks = ChunkLoop(parts.streaming, self.settings.max_batch_size, self.metrics)
+        manifest = parts.bundle.manifest
+        engine = Engine(manifest, self._batcher, self._transcriber, parts.reader, chunks)
+        return Streams(engine, self.metrics, self.settings)
 
     def _is_ready(self) -> bool:
         try:
@@ -211,47 +244,6 @@ class Service:
                 "device": loaded.device,
             }
         )
-
-
-def _load(settings: Settings) -> tuple[Bundle, LoadedModel, Reader]:
-    try:
-        bundle = load_bundle(settings.bundle)
-        if (found_hz := bundle.manifest.sample_rate_hz) != SAMPLE_RATE_HZ:
-            raise InvalidBundle(
-                f"{settings.bundle} wants {found_hz} Hz; only {SAMPLE_RATE_HZ} Hz is served",
-                found=found_hz,
-                limit=SAMPLE_RATE_HZ,
-            )
-        reader = open_reader(bundle, settings.decoding)
-        loaded = load_model(
-            bundle,
-            device=settings.device,
-            threads=settings.threads,
-            sessions=settings.sessions,
-            runtime=settings.runtime,
-            tuning=_tuning(settings),
-        )
-    except ImportError as error:
-        raise InvalidBundle(
-            f"{settings.runtime} is not installed ({error}); install wsm-stt with the extra cpu, "
-            "gpu or torch"
-        ) from error
-    except OSError as error:
-        raise InvalidBundle(f"{settings.bundle} cannot be read: {error}") from error
-    memory.trim_heap()  # loading leaves a fifth of the process behind as free pages
-    return bundle, loaded, reader
-
-
-def _tuning(settings: Settings) -> Tuning:
-    batch_s = settings.max_batch_s
-    return Tuning(
-        max_batch_samples=None if batch_s is None else int(batch_s * SAMPLE_RATE_HZ),
-        batch_size=settings.max_batch_size,
-        precision=settings.precision,
-        gpu_memory_bytes=settings.gpu_memory_bytes,
-        tensorrt_cache=settings.tensorrt_cache,
-        cuda_graphs=settings.cuda_graphs,
-    )
 
 
 def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:

@@ -32,6 +32,7 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
     handler.addFilter(_add_request_id)
     handler.setFormatter(logging.Formatter(TEXT) if log_format == "text" else _json())
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.getLogger("uvicorn.error").addFilter(_is_no_socket)
 
 
 def _json() -> logging.Formatter:
@@ -41,6 +42,12 @@ def _json() -> logging.Formatter:
         timestamp="time",
         reserved_attrs=[*RESERVED_ATTRS, "color_message"],  # uvicorn's message for terminals
     )
+
+
+def _is_no_socket(record: logging.LogRecord) -> bool:
+    """Leave out uvicorn's lines for each WebSocket, one with its query; there is one of ours."""
+    text = str(record.msg)
+    return not text.endswith("[accepted]") and text not in {"connection open", "connection closed"}
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.arrays import FloatArray
 from service.bundle import Vocabulary
@@ -50,17 +49,32 @@ def without_lone_sounds(
     Returns:
         `[frames, vocab]`; the same array where nothing is to be left out.
     """
-    frame_s = samples_per_frame / sample_rate_hz
+    power = power_of_frames(waveform, len(logits), samples_per_frame)
+    return without_weak_sounds(logits, power, vocabulary, samples_per_frame / sample_rate_hz)
+
+
+def without_weak_sounds(
+    logits: FloatArray, power: FloatArray, vocabulary: Vocabulary, frame_s: float
+) -> FloatArray:
+    """As `without_lone_sounds`, where only the mean power of each frame `[frames]` is left."""
     bursts = _bursts(logits, vocabulary, frame_s)
     short = [one for one in bursts if (one.end - one.start) * frame_s <= LONGEST_S]
     if not short:
         return logits
-    sound = _Sound(_power(waveform, len(logits), samples_per_frame), bursts, frame_s)
+    sound = _Sound(power, bursts, frame_s)
     lost = [one for one in short if sound.is_lost(one)]
     quieter = logits.copy()
     for burst in lost:
         quieter[_widened(burst, PAUSE_S / 2, frame_s)] = blank_logits(1, 1, vocabulary)
     return quieter
+
+
+def power_of_frames(waveform: FloatArray, frames: int, samples_per_frame: int) -> FloatArray:
+    """Mean power of each frame `[frames]`; zero for what is not whole."""
+    whole = min(frames, waveform.size // samples_per_frame)
+    rows = waveform[: whole * samples_per_frame].reshape(whole, samples_per_frame)
+    power: FloatArray = np.einsum("fs,fs->f", rows, rows) / samples_per_frame
+    return np.pad(power, (0, frames - whole))
 
 
 class _Sound:
@@ -72,9 +86,7 @@ class _Sound:
         frame_s: seconds from one frame to the next.
     """
 
-    def __init__(
-        self, power: npt.NDArray[np.float32], bursts: Sequence[_Burst], frame_s: float
-    ) -> None:
+    def __init__(self, power: FloatArray, bursts: Sequence[_Burst], frame_s: float) -> None:
         self._power = power
         self._frame_s = frame_s
         self._is_around = np.ones(len(power), dtype=bool)
@@ -100,11 +112,3 @@ def _bursts(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> list[
     edges = [0, *(edge for pause in pauses(logits, vocabulary, frame_s) for edge in pause)]
     between = zip(edges[::2], [*edges[1::2], len(logits)], strict=True)
     return [_Burst(start, end) for start, end in between if start < end]
-
-
-def _power(waveform: FloatArray, frames: int, samples_per_frame: int) -> npt.NDArray[np.float32]:
-    """Mean power of each frame `[frames]`; zero for what is not whole."""
-    whole = min(frames, waveform.size // samples_per_frame)
-    rows = waveform[: whole * samples_per_frame].reshape(whole, samples_per_frame)
-    power: npt.NDArray[np.float32] = np.einsum("fs,fs->f", rows, rows) / samples_per_frame
-    return np.pad(power, (0, frames - whole))

@@ -10,6 +10,7 @@ from service import memory
 
 _STAGE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _REQUEST_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
+_LATENCY_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
 _BATCH_SIZE = (1, 2, 4, 8, 16, 32, 64, 128)
 _BATCH_AUDIO_S = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _RATIO = (0, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 0.75)
@@ -27,6 +28,7 @@ class Metrics:
         self._add_requests()
         self._add_queue()
         self._add_batches()
+        self._add_streams()
         self._add_jobs()
         self._add_model()
         ProcessCollector(registry=registry)
@@ -78,6 +80,22 @@ class Metrics:
         )
         self.batch_padding_ratio = self._histogram(
             "stt_batch_padding_ratio", "Padded part of one batch, 0 to 1.", _RATIO
+        )
+
+    def _add_streams(self) -> None:
+        self.active_streams = self._gauge("stt_active_streams", "Open WebSocket streams.")
+        self.stream_lag = self._gauge(
+            "stt_stream_lag_seconds", "How long audio has waited, in the worst stream."
+        )
+        self.stream_partial_latency = self._histogram(
+            "stt_stream_partial_latency_seconds",
+            "Arrival of the last sample that a partial covers, to the partial.",
+            _LATENCY_S,
+        )
+        self.stream_final_latency = self._histogram(
+            "stt_stream_final_latency_seconds",
+            "Arrival of what ended an utterance, to its final.",
+            _LATENCY_S,
         )
 
     def _add_jobs(self) -> None:

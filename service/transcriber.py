@@ -23,7 +23,7 @@ from service.decoding import Decoder
 from service.errors import InvalidRequest, Overloaded
 from service.metrics import Metrics
 from service.options import Options
-from service.passes import Passes, Progress
+from service.passes import InThread, Passes, Progress
 from service.reading import Reader
 from service.tracing import Tracer, Untraced
 
@@ -197,6 +197,11 @@ class Transcriber:
         _check_served("model", options.model, (self._manifest.name,))
         _check_served("language", options.language, self._manifest.languages)
         self._reader.check(options)
+
+    @property
+    def in_thread(self) -> InThread:
+        """Calls something short in one of the threads that read logits."""
+        return self._decoder.run
 
     def close(self) -> None:
         """Let the threads go; what runs in them ends on its own."""

@@ -1,14 +1,19 @@
 """What a backend promises, whatever runs the graph, and how it is asked to use its device."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy.typing as npt
 
 from service.arrays import FloatArray, IntArray
 from service.bundle import Precision
 
 Device = Literal["cpu", "cuda"]
 Arithmetic = Literal["auto"] | Precision
+
+State: TypeAlias = dict[str, npt.NDArray[Any]]  # of streams, by the tensor's name
 
 INPUTS = ("waveforms", "lengths")
 OUTPUTS = ("logits", "frame_lengths")
@@ -31,6 +36,40 @@ class AcousticModel(Protocol):
             OutOfMemory: the batch does not fit; a smaller one may.
             DeviceLost: nothing will run any more in this process.
             InferenceFailed: the runtime refused or broke otherwise.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ChunkOutput:
+    """What one call gives.
+
+    Attributes:
+        logits: `[batch, frames, vocab]`.
+        frame_lengths: `[batch]`, valid frames of each row.
+        states: the next ones, each with a batch axis.
+    """
+
+    logits: FloatArray
+    frame_lengths: IntArray
+    states: State
+
+
+class StreamingModel(Protocol):
+    """A loaded streaming graph."""
+
+    def infer(
+        self, waveforms: FloatArray, lengths: IntArray, states: Mapping[str, npt.NDArray[Any]]
+    ) -> ChunkOutput:
+        """Run one chunk of each stream; blocks.
+
+        Args:
+            waveforms: `[batch, samples]`: left context, chunk and lookahead.
+            lengths: `[batch]`, valid samples from each row's beginning.
+            states: each with a batch axis.
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
         """
         ...
 

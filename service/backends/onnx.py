@@ -23,7 +23,7 @@ from service.backends.failures import failure_of
 from service.backends.onnx_options import providers, run_options, session_options
 from service.errors import InvalidBundle
 
-_RUNTIME_ERRORS = (
+RUNTIME_ERRORS = (
     ort_errors.EPFail,
     ort_errors.EngineError,
     ort_errors.Fail,
@@ -61,19 +61,7 @@ class OnnxModel:
         vocabulary_size: int,
         tuning: Tuning = Tuning(),  # noqa: B008  frozen
     ) -> None:
-        chosen = providers(device, tuning)
-        try:
-            with _plain(path) as graph:
-                self._session = onnxruntime.InferenceSession(
-                    graph, session_options(threads, device), providers=chosen
-                )
-        except _RUNTIME_ERRORS as error:
-            raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
-        # Where a provider cannot start, ONNX Runtime goes on without it.
-        if absent := {name for name, _ in chosen} - set(self._session.get_providers()):
-            raise InvalidBundle(
-                f"{', '.join(sorted(absent))} is offered but does not start; choose the device cpu"
-            )
+        self._session = open_session(path, device=device, threads=threads, tuning=tuning)
         _check(path, self._session, vocabulary_size)
         self._device = device
         self._batch_samples = tuning.batch_samples
@@ -88,7 +76,7 @@ class OnnxModel:
         try:
             logits, frame_lengths = run(inputs, options)
         # ONNX Runtime's own, and what its Python layer makes of C++ exceptions.
-        except (*_RUNTIME_ERRORS, MemoryError, RuntimeError) as error:
+        except (*RUNTIME_ERRORS, MemoryError, RuntimeError) as error:
             raise failure_of(error, "ONNX Runtime") from error
         return logits.astype(np.float32, copy=False), frame_lengths.astype(np.int64, copy=False)
 
@@ -104,6 +92,28 @@ class OnnxModel:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding, options)
         return binding.copy_outputs_to_cpu()
+
+
+def open_session(path: Path, *, device: Device, threads: int, tuning: Tuning) -> Any:  # noqa: ANN401
+    """An inference session of a graph.
+
+    Raises:
+        InvalidBundle: it is no graph, or cannot run on the device.
+    """
+    chosen = providers(device, tuning)
+    try:
+        with _plain(path) as graph:
+            session = onnxruntime.InferenceSession(
+                graph, session_options(threads, device), providers=chosen
+            )
+    except RUNTIME_ERRORS as error:
+        raise InvalidBundle(f"{path} cannot be loaded by ONNX Runtime: {error}") from error
+    # Where a provider cannot start, ONNX Runtime goes on without it.
+    if absent := {name for name, _ in chosen} - set(session.get_providers()):
+        raise InvalidBundle(
+            f"{', '.join(sorted(absent))} is offered but does not start; choose the device cpu"
+        )
+    return session
 
 
 def cuda_is_offered() -> bool:

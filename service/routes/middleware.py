@@ -56,7 +56,7 @@ class RequestContext:
             await self._handle(scope, receive, send, span)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
-        request_id = _request_id(Headers(scope=scope), span.trace_id)
+        request_id = request_id_of(Headers(scope=scope), span.trace_id)
         REQUEST_ID.set(request_id)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
@@ -100,7 +100,7 @@ class RequestContext:
         logger.log(level, line, facts, extra=facts)
 
 
-def _request_id(headers: Headers, trace_id: str | None) -> str:
+def request_id_of(headers: Headers, trace_id: str | None = None) -> str:
     """The client's own, or else its trace's, or else that of ours, or else a new one."""
     if _ACCEPTED_ID.fullmatch(given := headers.get(REQUEST_ID_HEADER, "")):
         return given

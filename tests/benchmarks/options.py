@@ -7,6 +7,9 @@
     BENCH_REQUESTS=160       requests of one run of the load generator
     BENCH_CLIPS=64           clips that they are drawn from
     BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
+    BENCH_LIVE=1,4,8,16,32,64 people who speak at once, until partials come too late
+    BENCH_LIVE_S=30          how long each of them speaks; BENCH_LIVE_LONG_S=1860 the longest stream
+    BENCH_LIVE_OPENED=1000   streams that are opened and closed while memory is watched
     BENCH_SHAPES=small,base  wav2vec2 shapes that are compared
     BENCH_LONG_S=600,3600    lengths of the long recordings, in seconds
     BENCH_MEMORY_GB=20       what a process with one model may allocate
@@ -31,7 +34,8 @@
     BENCH_SEEDS=0,1,2        each trained once
 
 A quick look at everything, whose figures say little: BENCH_ROUNDS=2 BENCH_REQUESTS=16 BENCH_CLIPS=8
-BENCH_CLIENTS=1,4,8 BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4 BENCH_SPEECH_CLIPS=30
+BENCH_CLIENTS=1,4,8 BENCH_LIVE=1,2 BENCH_LIVE_S=10 BENCH_LIVE_LONG_S=180 BENCH_LIVE_OPENED=50
+BENCH_SHAPES=tiny BENCH_LONG_S=60,180 BENCH_MEMORY_GB=4 BENCH_SPEECH_CLIPS=30
 BENCH_SENTENCES=10 BENCH_JOINED_S=300.
 """
 
@@ -56,6 +60,10 @@ HOURS = float(os.environ.get("BENCH_HOURS", "4"))
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "160"))
 CLIPS = int(os.environ.get("BENCH_CLIPS", "64"))
 CLIENTS = _numbers("BENCH_CLIENTS", "1,8,32,128")
+LIVE = _numbers("BENCH_LIVE", "1,4,8,16,32,64")
+LIVE_S = float(os.environ.get("BENCH_LIVE_S", "30"))
+LIVE_LONG_S = float(os.environ.get("BENCH_LIVE_LONG_S", "1860"))
+LIVE_OPENED = int(os.environ.get("BENCH_LIVE_OPENED", "1000"))
 SHAPES = tuple(os.environ.get("BENCH_SHAPES", "small,base").split(","))
 LONG_S = _numbers("BENCH_LONG_S", "600,3600")
 RUN_LIMIT_S = float(os.environ.get("BENCH_RUN_LIMIT_S", "1800"))

@@ -51,6 +51,44 @@ def test_what_queued_while_the_model_was_busy_is_the_next_batch() -> None:
     run(test)
 
 
+def test_the_session_that_is_left_idle_is_for_live_streams_even_out_of_turn() -> None:
+    async def test() -> None:
+        model = LengthModel()
+        async with running(model, sessions=2, max_batch_size=1) as bench:
+            bench.batcher.make_way(True)
+            with model.held():
+                bulk = [bench.submit(50, lane=Lane.BULK) for _ in range(2)]
+                await model.entered()
+                await settle()
+                live = [bench.submit(40, lane=Lane.LIVE) for _ in range(9)]
+                await model.entered()
+                await settle()
+                assert model.batches == [[50], [40]]
+            await asyncio.gather(*bulk, *live)
+            assert model.batches.index([50], 1) < len(model.batches) - 1  # in its turn
+
+    run(test)
+
+
+def test_while_it_makes_way_one_session_stays_idle_if_there_are_several() -> None:
+    async def test(sessions: int, at_once: int) -> None:
+        model = LengthModel()
+        async with running(model, sessions=sessions, max_batch_size=1) as bench:
+            bench.batcher.make_way(True)
+            with model.held():
+                tasks = [bench.submit(50) for _ in range(2)]
+                await model.entered()
+                await settle()
+                assert len(model.batches) == at_once
+                bench.batcher.make_way(False)
+                while len(model.batches) < sessions:
+                    await settle()
+            await asyncio.gather(*tasks)
+
+    run(lambda: test(sessions=2, at_once=1))
+    run(lambda: test(sessions=1, at_once=1))
+
+
 def test_a_full_batch_does_not_wait() -> None:
     async def test() -> None:
         model = LengthModel()

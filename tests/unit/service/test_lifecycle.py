@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from audio_files import wav
-from tiny_bundle import make_bundle, speak
+from tiny_bundle import make_bundle, make_streaming_bundle, speak
 
 from service.backends import load_model
 from service.batcher import Batcher
@@ -13,6 +13,7 @@ from service.bundle import load_bundle
 from service.config import Settings
 from service.errors import DeviceLost, InvalidBundle, NotReady, Overloaded
 from service.lifecycle import Service, State
+from service.loading import Parts
 from service.reading import open_reader
 
 
@@ -101,14 +102,32 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
     loaded = load_model(bundle, device="cpu", threads=1)
     service = Service(Settings(bundle=folder, max_wait_ms=7, max_padding_ratio=0.1))
     await service.serve(
-        bundle,
-        replace(loaded, sessions=sessions, max_batch_samples=320_000),
-        open_reader(bundle),
+        Parts(
+            bundle,
+            replace(loaded, sessions=sessions, max_batch_samples=320_000),
+            open_reader(bundle),
+        )
     )
     await service.drain()
     (limits,) = made
     assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)
     assert (limits.max_batch_samples, limits.budget.max_padding_ratio) == (320_000, 0.1)
+
+
+async def test_streams_are_heard_as_the_bundle_allows_and_refused_while_draining(folder, tmp_path):
+    streaming = make_streaming_bundle(tmp_path / "streaming")
+    for bundle, kind in ((folder, "windowed"), (streaming, "incremental")):
+        service = Service(Settings(bundle=bundle, device="cpu", threads=1))
+        with pytest.raises(NotReady, match="being loaded"):
+            service.ready_for_streams()
+        await service.start()
+        streams = service.ready_for_streams()
+        assert streams.kind == kind
+        await service.drain()
+        with pytest.raises(NotReady, match="last streams"), streams.seat():
+            pass
+        assert sample(service, "stt_active_streams") == 0
+        assert sample(service, "stt_rejected_total", reason="not_ready") == 2
 
 
 async def test_draining_refuses_new_requests_and_finishes_accepted_ones(service):
@@ -179,6 +198,6 @@ async def test_a_missing_runtime_tells_what_to_install(service, monkeypatch):
     def load_model(*_, **__):
         raise ImportError("No module named 'onnxruntime'")
 
-    monkeypatch.setattr("service.lifecycle.load_model", load_model)
+    monkeypatch.setattr("service.loading.load_model", load_model)
     with pytest.raises(InvalidBundle, match="extra cpu"):
         await service.start()

@@ -1,0 +1,1 @@
+"""What goes over WebSockets, in our own words and in those of others; no sockets here."""
