@@ -342,3 +342,28 @@ async def test_a_cancelled_caller_waits_until_nobody_reads_its_file(folder, monk
         await asyncio.wait({caller})
         assert stopped.is_set()
         assert caller.cancelled()
+
+
+SENTENCE = "the quick brown fox jumps over the lazy dog"
+
+
+@pytest.mark.parametrize("sentences", [0, 1, 30])
+async def test_words_are_told_as_segments_are_done(folder, sentences):
+    pause = np.zeros(RATE_HZ, np.float32)
+    waveform = np.concatenate([*[speak(SENTENCE), pause] * sentences, pause])
+    async with running(folder, max_pass_s=10) as rig:
+        whole = await rig.transcriber.transcribe(wav(waveform))
+        told = []
+        done = []
+        result = await rig.transcriber.transcribe(
+            wav(waveform),
+            progress=lambda done_s, _: done.append(done_s),
+            heard=lambda words: told.append((done[-1], words)),
+        )
+    words = [word for _, some in told for word in some]
+    assert result.transcript == whole.transcript
+    assert tuple(words) == result.transcript.words
+    assert len(words) == 9 * sentences
+    if sentences > 1:
+        assert told[0][0] < done[-1] / 2
+        assert len(told) > 3
