@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Literal, Self
 
 from service.arrays import FloatArray
@@ -112,12 +113,13 @@ class Reader:
         search = self._beam_search
         if search is None or (options.decoding or self.default) == "greedy":
             return options
-        usable = [
+        usable = (
             hint
             for hint in hints
             if len(hint) <= MAX_HOT_WORD_CHARACTERS and search.can_spell(*self._written([hint]))
-        ]
-        hot_words = tuple(dict.fromkeys((*options.hot_words, *usable)))[:MAX_HOT_WORDS]
+        )
+        all_of_them = chain(options.hot_words, usable)
+        hot_words = tuple(dict.fromkeys(islice(all_of_them, MAX_HOT_WORDS)))
         return replace(options, hot_words=hot_words)
 
     def _search(self, options: Options) -> BeamSearch | None:
