@@ -13,6 +13,7 @@ LONGEST_NAME_WORDS = 4  # neighbouring capitals beyond are a heading
 
 _HEADING = re.compile(r"^\s*\w+\s*:")  # "Glossary: ..."
 _SEPARATORS = re.compile(r"[,;\n、，；،]")  # noqa: RUF001
+_TITLES = re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr)\.\s+")  # no ends of sentences
 _SENTENCE_ENDS = re.compile(r"(?<=[.?!…])\s+|\n+")
 _MARKS = " \t\r\"'“”‘’«»()[]{}<>*_-–—:,;.?!…"  # noqa: RUF001
 
@@ -39,7 +40,7 @@ def _terms(prompt: str) -> list[str] | None:
 
 def _names(prose: str) -> Iterator[str]:
     """Neighbouring words with capitals, but for the first word of a sentence."""
-    for sentence in _SENTENCE_ENDS.split(prose):
+    for sentence in _SENTENCE_ENDS.split(_TITLES.sub("", prose)):
         for part in _SEPARATORS.split(" ".join(["", *sentence.split()[1:]])):
             for has_capital, members in groupby(part.split(), key=_has_capital):
                 words = [_bare(word) for word in members]
@@ -49,7 +50,7 @@ def _names(prose: str) -> Iterator[str]:
 
 def _has_capital(word: str) -> bool:
     bare = _bare(word)
-    return bare[:1].isupper() and len(bare) > 1  # "I" and "A" are no names
+    return bare[:1].isupper() and bare[:2].isalpha() and len(bare) > 1  # not "I", nor "I'm"
 
 
 def _bare(text: str) -> str:
