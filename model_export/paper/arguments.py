@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from model_export.amounts import count
+from model_export.arguments import count
 from model_export.paper.shapes import SHAPES
 
 RESULTS = Path(__file__).parent / "results"
