@@ -7,7 +7,7 @@ from tiny_bundle import HOP, RATE_HZ, TOKENS, make_bundle
 
 from service.bundle import load_bundle
 from service.errors import InvalidBundle, InvalidRequest
-from service.options import Options
+from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Options
 from service.reading import open_reader
 
 SAID = "a_k_a_b_|"
@@ -75,3 +75,26 @@ def test_what_cannot_be_done_is_refused(bundles, has_model, options, param, why)
 def test_beam_search_cannot_be_the_default_without_a_language_model(bundles):
     with pytest.raises(InvalidBundle, match="tiny has no language model"):
         open_reader(bundles[0], "beam")
+
+
+def test_hints_become_hot_words_as_far_as_they_can_be_had(bundles):
+    reader = open_reader(bundles[1])
+    hints = ("Akab", "zwölf", "a" * (MAX_HOT_WORD_CHARACTERS + 1), "new york", "Akab")
+    hinted = reader.hinted(Options(hot_words=("cab",)), hints)
+    assert hinted.hot_words == ("cab", "Akab", "new york")
+    reader.check(hinted)
+    letters = "abcdefghijklmnop"
+    many = [first + second for first in letters for second in letters]
+    assert len(reader.hinted(Options(), many).hot_words) == MAX_HOT_WORDS
+
+
+@pytest.mark.parametrize(
+    ("has_model", "setting", "options"),
+    [
+        (False, "auto", Options()),
+        (True, "greedy", Options()),
+        (True, "auto", Options(decoding="greedy")),
+    ],
+)
+def test_hints_are_ignored_where_words_are_found_greedily(bundles, has_model, setting, options):
+    assert open_reader(bundles[has_model], setting).hinted(options, ["akab"]) == options
