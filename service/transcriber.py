@@ -8,14 +8,14 @@ only waits.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from service.arrays import FloatArray
 from service.audio import AudioLimits, Source
 from service.audio_memory import AudioMemory
-from service.batcher import Batcher, Lane
+from service.batcher import Batcher, Inference, Lane
 from service.bundle import Manifest
 from service.config import Settings
 from service.ctc import Transcript, Word
@@ -25,7 +25,7 @@ from service.metrics import Metrics
 from service.options import Options
 from service.passes import InThread, Passes, Progress
 from service.reading import Reader
-from service.tracing import Tracer, Untraced
+from service.tracing import Fact, Stage, Tracer, Untraced
 
 T = TypeVar("T")
 
@@ -161,10 +161,10 @@ class Transcriber:
         self._tracer.stages(
             started_s,
             (
-                ("decode", timing.decode_s),
-                ("queue", timing.queue_s),
-                ("inference", timing.inference_s),
-                ("ctc", timing.ctc_s),
+                Stage("decode", timing.decode_s),
+                Stage("queue", timing.queue_s),
+                Stage("inference", timing.inference_s, _batch_facts(inference)),
+                Stage("ctc", timing.ctc_s),
             ),
         )
         return Transcription(
@@ -225,6 +225,10 @@ async def _timed(work: Awaitable[T]) -> tuple[T, float]:
     started_s = time.monotonic()
     result = await work
     return result, time.monotonic() - started_s
+
+
+def _batch_facts(inference: Inference) -> Mapping[str, Fact]:
+    return {"batch.size": inference.batch_size, "batch.audio_s": inference.batch_audio_s}
 
 
 def _check_served(param: str, found: str | None, served: Sequence[str]) -> None:
