@@ -256,8 +256,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Partials",
                 "From the arrival of the last sample that a partial covers to the partial. 95 % "
-                "above half a second is felt: add replicas, raise STT_PARTIAL_INTERVAL_S, or export"
-                " the bundle with a streaming graph; runbook, SttPartialsLate.",
+                "above half a second is felt: add replicas, raise STT_PARTIAL_INTERVAL_S, or serve "
+                "a bundle with a streaming graph; runbook, SttPartialsLate.",
                 "s",
                 tuple(
                     (quantile(share, "stt_stream_partial_latency_seconds"), f"{share:.0%}")
