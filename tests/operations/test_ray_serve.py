@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -30,6 +31,15 @@ pytestmark = needs_ray
 REPLICA = "ray::ServeReplica:speech"
 CLIENTS = 4
 CONFIG = yaml.safe_load((FOLDER / "serve.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def module():
+    """deploy/ray/serving.py, as Serve imports it."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.syspath_prepend(FOLDER)
+        warnings.simplefilter("ignore")  # Ray's own
+        return importlib.import_module("serving")
 
 
 def free_port():
@@ -166,7 +176,7 @@ def test_a_killed_replica_costs_only_the_requests_inside_it_and_is_replaced(clus
     wait_until(lambda: len(targets(client)) == 2 and is_ready(client), "its metrics")
 
 
-def test_the_file_and_the_code_agree():
+def test_the_file_and_the_code_agree(module):
     speech, targets_application = CONFIG["applications"]
     assert speech["args"] == targets_application["args"]
     known = {f"STT_{name.upper()}" for name in Settings.model_fields}
@@ -174,20 +184,12 @@ def test_the_file_and_the_code_agree():
     # It would end streams, too: Serve's proxy counts the whole life of a WebSocket.
     assert "request_timeout_s" not in CONFIG["http_options"]
     policy = speech["deployments"][0]["autoscaling_config"]["policy"]
-    assert policy["policy_function"] == f"serving:{serving_module().Demand.__name__}"
-    serving_module().Demand(**policy["policy_kwargs"])
+    assert policy["policy_function"] == f"serving:{module.Demand.__name__}"
+    module.Demand(**policy["policy_kwargs"])
 
 
-def serving_module():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        return importlib.import_module("serving")
-    finally:
-        sys.path.remove(str(FOLDER))
-
-
-def test_replicas_follow_waiting_audio_and_open_streams():
-    demand = serving_module().Demand(target_s=50, bulk_target_s=2000, target_streams=5)
+def test_replicas_follow_waiting_audio_and_open_streams(module):
+    demand = module.Demand(target_s=50, bulk_target_s=2000, target_streams=5)
 
     def wanted(**signals):
         found = {name: dict(enumerate(values)) for name, values in signals.items()}
@@ -200,14 +202,14 @@ def test_replicas_follow_waiting_audio_and_open_streams():
     assert wanted(streams=[1, 0], waiting_bulk_s=[3000.0, 3000.0]) == 3
 
 
-async def test_what_a_replica_tells_is_what_the_policy_asks_for():
+async def test_what_a_replica_tells_is_what_the_policy_asks_for(module):
     metrics = Metrics(CollectorRegistry())
     replica = SimpleNamespace(_service=SimpleNamespace(metrics=metrics))
-    tell = serving_module().Speech.func_or_class.record_autoscaling_stats
+    tell = module.Speech.func_or_class.record_autoscaling_stats
     assert await tell(replica) == {"waiting_s": 0, "waiting_bulk_s": 0, "streams": 0}
     metrics.active_streams.set(7)
     for lane, waiting_s in ((Lane.LIVE, 1.0), (Lane.INTERACTIVE, 2.0), (Lane.BULK, 30.0)):
         metrics.queue_audio_seconds.labels(lane).set(waiting_s)
     told = await tell(replica)
     assert told == {"waiting_s": 3, "waiting_bulk_s": 30, "streams": 7}
-    assert serving_module().Demand(1, 1, 1)._targets.keys() == told.keys()
+    assert module.Demand(1, 1, 1)._targets.keys() == told.keys()
