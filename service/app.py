@@ -14,7 +14,7 @@ from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
 from service.protocols.asyncapi import ADDRESS
-from service.routes import asyncapi, deepgram, health, jobs, rest, vosk, websocket
+from service.routes import asyncapi, deepgram, health, jobs, openai, rest, vosk, websocket
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -54,6 +54,7 @@ def create_app(
     )
     app.state.service = service
     app.include_router(rest.router)
+    app.include_router(openai.router)
     if with_jobs:
         app.include_router(jobs.router)
     for router in (websocket.router, deepgram.router, vosk.router, asyncapi.router):

@@ -72,6 +72,35 @@ class TokenPath(NamedTuple):
     first_frame: int = 0
 
 
+class Part(NamedTuple):
+    """Which frames to read, where the logits of the beginning of some audio are there.
+
+    Attributes:
+        first: where reading begins: where an earlier part's last passage ended.
+        is_last: whether no frames follow; if some do, what they could change is left to them.
+    """
+
+    first: int = 0
+    is_last: bool = True
+
+    def settled(self, logits: FloatArray, vocabulary: Vocabulary) -> FloatArray:
+        """The frames `[frames, vocab]` before a pause at the end that may go on."""
+        if self.is_last:
+            return logits
+        letters = np.flatnonzero(~_is_silent(logits, vocabulary))
+        return logits[: letters[-1] + 1 if letters.size else 0]
+
+
+WHOLE = Part()
+
+
+class Passage(NamedTuple):
+    """Words, and the frame where the next ones are to be looked for."""
+
+    words: list[Word]
+    end: int
+
+
 class _Run(NamedTuple):
     """Neighbouring frames `[start, end)` of a path with one label."""
 
@@ -91,11 +120,28 @@ def greedy_decode(
         frame_s: seconds from one frame to the next.
         duration_s: length of the audio; frames that start later are left out.
     """
-    log_posteriors = log_posteriors_of(
-        frames_within(logits, frame_s=frame_s, duration_s=duration_s), vocabulary, frame_s
+    return Transcript.of(
+        greedy_passage(logits, vocabulary, frame_s=frame_s, duration_s=duration_s).words
     )
-    path = TokenPath(log_posteriors.argmax(axis=1), log_posteriors)
-    return Transcript.of(read_path(path, vocabulary, frame_s=frame_s, duration_s=duration_s))
+
+
+def greedy_passage(
+    logits: FloatArray,
+    vocabulary: Vocabulary,
+    *,
+    frame_s: float,
+    duration_s: float,
+    part: Part = WHOLE,
+) -> Passage:
+    """As `greedy_decode`, but of a part of the audio: up to its last pause that is over."""
+    heard = part.settled(frames_within(logits, frame_s=frame_s, duration_s=duration_s), vocabulary)
+    end = len(heard)
+    if not part.is_last:
+        middles = [sum(pause) // 2 for pause in pauses(heard, vocabulary, frame_s)]
+        end = max([part.first, *middles])
+    frames = log_posteriors_of(heard, vocabulary, frame_s)[part.first : end]
+    path = TokenPath(frames.argmax(axis=1), frames, first_frame=part.first)
+    return Passage(list(read_path(path, vocabulary, frame_s=frame_s, duration_s=duration_s)), end)
 
 
 def frames_within(logits: FloatArray, *, frame_s: float, duration_s: float) -> FloatArray:
@@ -130,9 +176,7 @@ def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -
 
 def pauses(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> list[tuple[int, int]]:
     """Ranges `[start, end)` of frames, from `PAUSE_S` on, in which no letter is the best label."""
-    best = logits.argmax(axis=1)
-    delimiter = vocabulary.tokens.index(vocabulary.word_delimiter)
-    is_silent = (best == vocabulary.blank_id) | (best == delimiter)
+    is_silent = _is_silent(logits, vocabulary)
     edges = np.flatnonzero(np.diff(is_silent, prepend=False, append=False)).tolist()
     ranges = zip(edges[::2], edges[1::2], strict=True)
     return [(start, end) for start, end in ranges if (end - start) * frame_s >= PAUSE_S]
@@ -146,6 +190,14 @@ def log_posteriors_of(logits: FloatArray, vocabulary: Vocabulary, frame_s: float
     log_posteriors[middles] = IMPOSSIBLE
     log_posteriors[middles, vocabulary.tokens.index(vocabulary.word_delimiter)] = 0.0
     return log_posteriors
+
+
+def _is_silent(logits: FloatArray, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
+    """Whether a frame's best label is no letter, `[frames]`."""
+    best = logits.argmax(axis=1)
+    delimiter = vocabulary.tokens.index(vocabulary.word_delimiter)
+    is_silent: npt.NDArray[np.bool_] = (best == vocabulary.blank_id) | (best == delimiter)
+    return is_silent
 
 
 def _runs(labels: npt.NDArray[np.intp], vocabulary: Vocabulary) -> Iterator[_Run]:

@@ -10,7 +10,8 @@
     │   ├── AudioTooLong      413  more seconds than allowed
     │   ├── UploadTooLarge    413  more bytes than allowed
     │   ├── StreamIdle        408  nothing came from the client of a stream for too long
-    │   └── JobNotFound       404  no such job, or its time is over
+    │   ├── JobNotFound       404  no such job, or its time is over
+    │   └── ModelNotFound     404  no model of this name, where names are OpenAI's to choose
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
     ├── NotReady              503  loading, or draining before exit
     ├── JobsUnavailable       503  jobs cannot be kept here; the rest is served
@@ -125,6 +126,13 @@ class JobNotFound(ClientError):
     """There is no such job, or no more."""
 
     code = "job_not_found"
+    status = 404
+
+
+class ModelNotFound(ClientError):
+    """There is no model of this name."""
+
+    code = "model_not_found"
     status = 404
 
 

@@ -19,6 +19,7 @@ LONGEST_S = 1.2  # of a lone sound; what is longer is taken for speech in noise
 LEAST_CONTRAST_DB = 6.0
 REACH_S = 4.0  # how far the surroundings go on either side
 LEAST_AROUND_S = 0.5  # shorter surroundings tell nothing
+SETTLED_S = 7.0  # behind a frame: no later one changes what is said there; a sum of the above
 EDGE_S = 0.1  # a sound begins before its first label, and ends behind its last
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from service.arrays import FloatArray
 from service.audio import is_silent
@@ -13,14 +13,18 @@ from service.batcher import Batcher, Inference, Lane
 from service.bundle import Manifest
 from service.config import Settings
 from service.ctc import blank_logits
-from service.lone_sounds import without_lone_sounds
+from service.lone_sounds import SETTLED_S, without_lone_sounds
 from service.segmentation import Cutting, Segment, split, stitch
 
 T = TypeVar("T")
 
 Progress = Callable[[float, float], None]
+Beginning = Callable[[FloatArray], Awaitable[None]]
 
 SHORT_S = 30.0  # what is longer is bulk, even where it fits one pass
+LEAST_GROWTH = (
+    1.1  # of the beginning that is told, in segments: for an hour, 40 times instead of 140
+)
 
 
 class InThread(Protocol):
@@ -60,8 +64,13 @@ class Passes:
         lane: Lane | None,
         deadline_s: float | None,
         progress: Progress | None,
+        beginning: Beginning | None = None,
     ) -> Inference:
-        """Logits `[frames, vocab]` of a waveform `[samples]`; see `Transcriber.transcribe`."""
+        """Logits `[frames, vocab]` of a waveform `[samples]`; see `Transcriber.transcribe`.
+
+        `beginning` is called and awaited with those of its first frames that will not change, each
+        time with more, as segments are done.
+        """
         segments = await self._in_thread(split, waveform, self._cutting)
         duration_s = waveform.size / self._manifest.sample_rate_hz
         if lane is None or len(segments) > 1:
@@ -78,46 +87,75 @@ class Passes:
                 progress(done_s, duration_s)
 
         advance(0)
-        inference = await self._infer_all(waveform, segments, lane, deadline_s, advance)
-        return await self._in_thread(self._without_lone_sounds, inference, waveform)
-
-    async def _infer_all(
-        self,
-        waveform: FloatArray,
-        segments: Sequence[Segment],
-        lane: Lane,
-        deadline_s: float | None,
-        advance: Callable[[float], None],
-    ) -> Inference:
-        rate_hz = self._manifest.sample_rate_hz
+        edges = [*(segment.start_sample for segment in segments), waveform.size]
 
         async def infer(segment: Segment, samples: int) -> Inference:
-            inference = await self._infer_one(segment.of(waveform), lane, deadline_s)
-            advance(samples / rate_hz)
-            return inference
+            answer = await self._infer_one(segment.of(waveform), lane, deadline_s)
+            advance(samples / self._manifest.sample_rate_hz)
+            return answer
 
-        edges = [*(segment.start_sample for segment in segments), waveform.size]
         answers = [
             asyncio.create_task(infer(segment, end - start))
             for segment, (start, end) in zip(segments, pairwise(edges), strict=True)
         ]
+        inference = await self._gather(answers, segments, waveform, beginning)
+        logits = await self._in_thread(self._without_lone_sounds, inference.logits, waveform)
+        return replace(inference, logits=logits)
+
+    async def _gather(
+        self,
+        answers: Sequence[asyncio.Task[Inference]],
+        segments: Sequence[Segment],
+        waveform: FloatArray,
+        beginning: Beginning | None,
+    ) -> Inference:
+        tasks: list[asyncio.Task[Any]] = [*answers]
+        if beginning is not None:
+            telling = self._tell(answers, segments, waveform, beginning)
+            tasks.append(asyncio.create_task(telling))
         try:
-            parts = await asyncio.gather(*answers)
+            await asyncio.gather(*tasks)
         finally:
-            for answer in answers:
-                answer.cancel()
-            await asyncio.wait(answers)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        parts = [answer.result() for answer in answers]
         return await self._in_thread(_join, parts, segments, self._manifest.samples_per_frame)
 
-    def _without_lone_sounds(self, inference: Inference, waveform: FloatArray) -> Inference:
-        logits = without_lone_sounds(
-            inference.logits,
+    async def _tell(
+        self,
+        answers: Sequence[asyncio.Task[Inference]],
+        segments: Sequence[Segment],
+        waveform: FloatArray,
+        beginning: Beginning,
+    ) -> None:
+        """Hand over what is settled; less often the more it is, as each time all is looked at."""
+        parts, told = [], 0
+        for answer in answers[:-1]:
+            parts.append((await answer).logits)
+            if len(parts) >= told * LEAST_GROWTH:
+                told = len(parts)
+                await beginning(await self._in_thread(self._settled, parts, segments, waveform))
+
+    def _settled(
+        self, parts: Sequence[FloatArray], segments: Sequence[Segment], waveform: FloatArray
+    ) -> FloatArray:
+        """Logits `[frames, vocab]` from the beginning that no later segment will change."""
+        manifest, done = self._manifest, len(parts)
+        hop = manifest.samples_per_frame
+        cut = (segments[done - 1].end_sample + segments[done].start_sample) // 2 // hop
+        logits = stitch(parts, segments[:done], samples_per_frame=hop)[:cut]
+        settled = max(0, cut - math.ceil(SETTLED_S * manifest.sample_rate_hz / hop))
+        return self._without_lone_sounds(logits, waveform)[:settled]
+
+    def _without_lone_sounds(self, logits: FloatArray, waveform: FloatArray) -> FloatArray:
+        return without_lone_sounds(
+            logits,
             waveform,
             self._manifest.vocabulary,
             samples_per_frame=self._manifest.samples_per_frame,
             sample_rate_hz=self._manifest.sample_rate_hz,
         )
-        return replace(inference, logits=logits)
 
     async def _infer_one(
         self, waveform: FloatArray, lane: Lane, deadline_s: float | None

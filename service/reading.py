@@ -2,15 +2,16 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Literal, Self
 
 from service.arrays import FloatArray
 from service.beam_search import BeamSearch
 from service.bundle import Bundle, Manifest, TextNormalisation, Vocabulary
-from service.ctc import Word, greedy_decode
+from service.ctc import Part, Passage, Word, greedy_passage
 from service.errors import InvalidBundle, InvalidRequest
-from service.options import Decoding, Options
+from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding, Options
 
 Param = Literal["decoding", "hot_words"]
 
@@ -96,21 +97,30 @@ class Reader:
             duration_s: length of the audio.
             options: which `check` has passed.
         """
-        search = self._search(options)
-        if search is None:
-            transcript = greedy_decode(
-                logits,
-                self._output.vocabulary,
-                frame_s=self._output.frame_s,
-                duration_s=duration_s,
-            )
-            return iter([list(transcript.words)])
-        return search.words(
-            logits,
-            frame_s=self._output.frame_s,
-            duration_s=duration_s,
-            hot_words=self._written(options.hot_words),
+        return self.open(duration_s, options).read(logits)
+
+    def open(self, duration_s: float, options: Options) -> "Reading":
+        """Begin to read a file whose logits come little by little; see `read`."""
+        hot_words = self._written(options.hot_words)
+        return Reading(self._output, self._search(options), hot_words, duration_s)
+
+    def hinted(self, options: Options, hints: Sequence[str]) -> Options:
+        """The options with hints as more hot words, as far as these can be had.
+
+        Where words are found greedily there are none; what the vocabulary cannot write, or is
+        longer or more than a request may have, is left out.
+        """
+        search = self._beam_search
+        if search is None or (options.decoding or self.default) == "greedy":
+            return options
+        usable = (
+            hint
+            for hint in hints
+            if len(hint) <= MAX_HOT_WORD_CHARACTERS and search.can_spell(*self._written([hint]))
         )
+        all_of_them = chain(options.hot_words, usable)
+        hot_words = tuple(dict.fromkeys(islice(all_of_them, MAX_HOT_WORDS)))
+        return replace(options, hot_words=hot_words)
 
     def _search(self, options: Options) -> BeamSearch | None:
         """What finds the words; None for greedy decoding."""
@@ -129,6 +139,54 @@ class Reader:
         """Hot words in the form and case of the model's texts, without repeats."""
         rules = self._output.text_normalisation
         return tuple(dict.fromkeys(_write(word, rules) for word in hot_words))
+
+
+class Reading:
+    """Reads the logits of one file, all at once or as they come; the words are the same.
+
+    Args:
+        output: how the logits are to be read.
+        search: what finds the words; None for greedy decoding.
+        hot_words: for the search.
+        duration_s: length of the audio.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        search: BeamSearch | None,
+        hot_words: tuple[str, ...],
+        duration_s: float,
+    ) -> None:
+        self._output = output
+        self._search = search
+        self._hot_words = hot_words
+        self._duration_s = duration_s
+        self._first_frame = 0
+
+    def read(self, logits: FloatArray, is_last: bool = True) -> Iterator[list[Word]]:
+        """Words of one stretch after the other, from where the last call ended.
+
+        Args:
+            logits: `[frames, vocab]`, unnormalised, from the beginning of the audio.
+            is_last: whether that is all of it; if not, the words that what follows could change
+                are not told yet.
+        """
+        for passage in self._passages(logits, Part(self._first_frame, is_last)):
+            self._first_frame = passage.end
+            yield passage.words
+
+    def _passages(self, logits: FloatArray, part: Part) -> Iterator[Passage]:
+        frame_s, duration_s = self._output.frame_s, self._duration_s
+        if self._search is None:
+            vocabulary = self._output.vocabulary
+            yield greedy_passage(
+                logits, vocabulary, frame_s=frame_s, duration_s=duration_s, part=part
+            )
+            return
+        yield from self._search.passages(
+            logits, frame_s=frame_s, duration_s=duration_s, hot_words=self._hot_words, part=part
+        )
 
 
 def open_reader(bundle: Bundle, default: Literal["auto"] | Decoding = "auto") -> Reader:

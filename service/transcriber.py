@@ -8,26 +8,24 @@ only waits.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
-from service.arrays import FloatArray
 from service.audio import AudioLimits, Source
 from service.audio_memory import AudioMemory
 from service.batcher import Batcher, Inference, Lane
 from service.bundle import Manifest
 from service.config import Settings
-from service.ctc import Transcript, Word
+from service.ctc import Transcript
 from service.decoding import Decoder
 from service.errors import InvalidRequest, Overloaded
 from service.metrics import Metrics
 from service.options import Options
 from service.passes import InThread, Passes, Progress
 from service.reading import Reader
+from service.scribe import Heard, Scribe
 from service.tracing import Fact, Stage, Tracer, Untraced
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -112,6 +110,7 @@ class Transcriber:
         deadline_s: float | None = None,
         lane: Lane | None = None,
         progress: Progress | None = None,
+        heard: Heard | None = None,
     ) -> Transcription:
         """Transcribe one file; a cancelled caller takes its queued work along.
 
@@ -122,6 +121,7 @@ class Transcriber:
             lane: who waits; None makes what is short and one pass interactive, the rest bulk.
             progress: called on the event loop with the seconds that are through the model and those
                 there are: first when the audio is decoded, then as each segment is done.
+            heard: called on the event loop with the next words, as soon as they are certain.
 
         Raises:
             InvalidRequest: what is asked for is not served.
@@ -133,7 +133,8 @@ class Transcriber:
         """
         self.check_served(options)
         with self._tracer.span("transcribe") as span:
-            done = await self._transcribe(source, options, deadline_s, lane, progress)
+            infer = partial(self._passes.infer, lane=lane, deadline_s=deadline_s, progress=progress)
+            done = await self._transcribe(source, options, infer, heard)
             span.set({"audio.duration_s": done.duration_s})
         return done
 
@@ -141,23 +142,22 @@ class Transcriber:
         self,
         source: Source,
         options: Options,
-        deadline_s: float | None,
-        lane: Lane | None,
-        progress: Progress | None,
+        infer: Callable[..., Awaitable[Inference]],
+        heard: Heard | None,
     ) -> Transcription:
         started_s = time.monotonic()
         async with self._decoder.decoded(source) as waveform:
             decode_s = time.monotonic() - started_s
             self._metrics.audio_decode_duration.observe(decode_s)
             duration_s = waveform.size / self._manifest.sample_rate_hz
-            inference = await self._passes.infer(
-                waveform, lane=lane, deadline_s=deadline_s, progress=progress
-            )
-        transcript, ctc_s = await _timed(self._read(inference.logits, duration_s, options))
-        self._metrics.ctc_decode_duration.observe(ctc_s)
+            reading = self._reader.open(duration_s, options)
+            scribe = Scribe(reading, self._decoder.run, heard)
+            inference = await infer(waveform, beginning=None if heard is None else scribe.begin)
+        await scribe.finish(inference.logits)
+        self._metrics.ctc_decode_duration.observe(scribe.spent_s)
         self._metrics.audio_seconds.inc(duration_s)
         total_s = time.monotonic() - started_s
-        timing = Timing(decode_s, inference.queue_s, inference.inference_s, ctc_s, total_s)
+        timing = Timing(decode_s, inference.queue_s, inference.inference_s, scribe.spent_s, total_s)
         self._tracer.stages(
             started_s,
             (
@@ -168,7 +168,7 @@ class Transcriber:
             ),
         )
         return Transcription(
-            transcript,
+            Transcript.of(scribe.words),
             duration_s,
             options.language or self._only_language(),
             self._manifest.name,
@@ -198,6 +198,10 @@ class Transcriber:
         _check_served("language", options.language, self._manifest.languages)
         self._reader.check(options)
 
+    def hinted(self, options: Options, hints: Sequence[str]) -> Options:
+        """The options with hints as more hot words, as far as these can be had."""
+        return self._reader.hinted(options, hints)
+
     @property
     def in_thread(self) -> InThread:
         """Calls something short in one of the threads that read logits."""
@@ -207,24 +211,9 @@ class Transcriber:
         """Let the threads go; what runs in them ends on its own."""
         self._decoder.close()
 
-    async def _read(self, logits: FloatArray, duration_s: float, options: Options) -> Transcript:
-        """One stretch after the other, so that short requests have their turn between them."""
-        stretches = await self._decoder.run(self._reader.read, logits, duration_s, options)
-        words: list[Word] = []
-        while (stretch := await self._decoder.run(next, stretches, None)) is not None:
-            words += stretch
-        return Transcript.of(words)
-
     def _only_language(self) -> str | None:
         languages = self._manifest.languages
         return languages[0] if len(languages) == 1 else None
-
-
-async def _timed(work: Awaitable[T]) -> tuple[T, float]:
-    """The result, and how long it took in seconds."""
-    started_s = time.monotonic()
-    result = await work
-    return result, time.monotonic() - started_s
 
 
 def _batch_facts(inference: Inference) -> Mapping[str, Fact]:

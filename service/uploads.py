@@ -6,7 +6,7 @@ temporary file beyond; a few short text fields are kept, everything else is read
 
 import asyncio
 import errno
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -33,7 +33,8 @@ class Upload:
 
     Attributes:
         file: the part `file`, at its beginning.
-        fields: text by name, of those in `FIELDS` that came.
+        fields: text by name, of those asked for that came; one that came several times has a line
+            for each.
     """
 
     file: IO[bytes]
@@ -42,15 +43,24 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(
-    headers: Mapping[str, str], chunks: AsyncIterable[bytes], *, max_bytes: int
+    headers: Mapping[str, str],
+    chunks: AsyncIterable[bytes],
+    *,
+    max_bytes: int,
+    fields: Collection[str] = FIELDS,
 ) -> AsyncIterator[Upload]:
     """Receive a form whose file is gone at the end of the context; see `receive_form`."""
     with SpooledTemporaryFile(max_size=SPOOL_BYTES) as file:
-        yield await receive_form(file, headers, chunks, max_bytes=max_bytes)
+        yield await receive_form(file, headers, chunks, max_bytes=max_bytes, fields=fields)
 
 
 async def receive_form(
-    file: IO[bytes], headers: Mapping[str, str], chunks: AsyncIterable[bytes], *, max_bytes: int
+    file: IO[bytes],
+    headers: Mapping[str, str],
+    chunks: AsyncIterable[bytes],
+    *,
+    max_bytes: int,
+    fields: Collection[str] = FIELDS,
 ) -> Upload:
     """Receive a form with one file.
 
@@ -59,6 +69,7 @@ async def receive_form(
         headers: of the request, names in lower case.
         chunks: the body as it arrives.
         max_bytes: largest body.
+        fields: names of text to keep.
 
     Raises:
         InvalidRequest: not a complete multipart form with one part `file`.
@@ -66,7 +77,7 @@ async def receive_form(
         StorageFull: the disk is full.
     """
     _check_size(announced_bytes(headers) or 0, max_bytes)
-    form = _Form(file)
+    form = _Form(file, fields)
     parser = _parser(headers.get("content-type", ""), form)
     received_bytes = 0
     async for chunk in chunks:
@@ -147,8 +158,9 @@ def _parser(content_type: str, form: "_Form") -> MultipartParser:
 class _Form:
     """What has arrived so far; its methods are the parser's callbacks."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], fields: Collection[str]) -> None:
         self._file = file
+        self._fields = fields
         self._parts: list[str] = []
         self._texts: dict[str, bytearray] = {}
         self._header_name = bytearray()
@@ -175,6 +187,8 @@ class _Form:
     def begin_data(self) -> None:
         if self._part == FILE_FIELD and FILE_FIELD in self._parts:
             raise InvalidRequest("the field 'file' came twice", found=2, limit=1, param=FILE_FIELD)
+        if self._part in self._texts:
+            self._texts[self._part] += b"\n"
         self._parts.append(self._part)
         if (found := len(self._parts)) > MAX_PARTS:
             raise InvalidRequest(f"more than {MAX_PARTS} fields", found=found, limit=MAX_PARTS)
@@ -182,7 +196,7 @@ class _Form:
     def add_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == FILE_FIELD:
             self._file.write(memoryview(data)[start:end])
-        elif self._part in FIELDS:
+        elif self._part in self._fields:
             text = self._texts.setdefault(self._part, bytearray())
             text += data[start:end]
             if len(text) > MAX_TEXT_BYTES:

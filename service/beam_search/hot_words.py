@@ -77,6 +77,10 @@ class HotWords:
         _, unknown_score = model.score(model.start(True), self._unknown)
         self._known_bonus = lexicon.rarest - unknown_score
 
+    def can_spell(self, phrase: str) -> bool:
+        """Whether the vocabulary's tokens can write it."""
+        return self._speller.spell(phrase) is not None
+
     def check(self, phrases: Sequence[str]) -> None:
         """Refuse what cannot be spelled.
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from service.arrays import FloatArray
 from service.bundle import Vocabulary
+from service.ctc import WHOLE, Part
 
 
 class Piece(NamedTuple):
@@ -18,7 +19,10 @@ class Piece(NamedTuple):
 
 
 def cut_at_pauses(
-    log_posteriors: FloatArray, vocabulary: Vocabulary, longest_frames: int
+    log_posteriors: FloatArray,
+    vocabulary: Vocabulary,
+    longest_frames: int,
+    part: Part = WHOLE,
 ) -> list[Piece]:
     """Cut frames into pieces that a search can take.
 
@@ -30,18 +34,22 @@ def cut_at_pauses(
         log_posteriors: `[frames, vocab]`, natural logarithms.
         vocabulary: what the columns mean.
         longest_frames: of a piece, at least 2.
+        part: what of them to cut; where more frames are to come, none are left in a last piece.
 
     Returns:
-        Pieces in order, none empty, together all frames.
+        Pieces in order, none empty, together all frames of the part. A piece is the same whatever
+        frames come behind the most that it may have.
     """
     blank = log_posteriors[:, vocabulary.blank_id]
     delimiter = log_posteriors[:, vocabulary.tokens.index(vocabulary.word_delimiter)]
     is_pause = np.logaddexp(blank, delimiter) > np.log(0.5)
-    edges, frames = [0], len(log_posteriors)
+    edges, frames = [part.first], len(log_posteriors)
     while frames - edges[-1] > longest_frames:
         earliest, latest = edges[-1] + longest_frames // 2, edges[-1] + longest_frames
         edges.append(earliest + _best_cut(is_pause[earliest:latest], delimiter[earliest:latest]))
-    return [Piece(start, end) for start, end in pairwise([*edges, frames]) if start < end]
+    if part.is_last:
+        edges.append(frames)
+    return [Piece(start, end) for start, end in pairwise(edges) if start < end]
 
 
 def _best_cut(is_pause: npt.NDArray[np.bool_], delimiter: FloatArray) -> int:

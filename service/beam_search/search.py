@@ -23,7 +23,17 @@ from service.beam_search.hot_words import HotWords
 from service.beam_search.lexicon import Lexicon, Speller
 from service.beam_search.pieces import cut_at_pauses
 from service.bundle import LanguageModel, Vocabulary
-from service.ctc import IMPOSSIBLE, TokenPath, Word, frames_within, log_posteriors_of, read_path
+from service.ctc import (
+    IMPOSSIBLE,
+    WHOLE,
+    Part,
+    Passage,
+    TokenPath,
+    Word,
+    frames_within,
+    log_posteriors_of,
+    read_path,
+)
 from service.errors import InvalidBundle
 
 LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the model of sentences
@@ -69,6 +79,10 @@ class BeamSearch:
         """
         self._hot_words.check(hot_words)
 
+    def can_spell(self, hot_word: str) -> bool:
+        """Whether `check_hot_words` would pass it."""
+        return self._hot_words.can_spell(hot_word)
+
     def words(
         self,
         logits: FloatArray,
@@ -85,15 +99,32 @@ class BeamSearch:
             duration_s: length of the audio; frames that start later are left out.
             hot_words: made likelier; `check_hot_words` has passed them.
         """
+        for passage in self.passages(
+            logits, frame_s=frame_s, duration_s=duration_s, hot_words=hot_words
+        ):
+            yield passage.words
+
+    def passages(
+        self,
+        logits: FloatArray,
+        *,
+        frame_s: float,
+        duration_s: float,
+        hot_words: Sequence[str] = (),
+        part: Part = WHOLE,
+    ) -> Iterator[Passage]:
+        """As `words`, but of a part of the audio, and with the place where each piece ends."""
+        heard = frames_within(logits, frame_s=frame_s, duration_s=duration_s)
         log_posteriors = log_posteriors_of(
-            frames_within(logits, frame_s=frame_s, duration_s=duration_s), self._vocabulary, frame_s
+            part.settled(heard, self._vocabulary), self._vocabulary, frame_s
         )
         longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
-        for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames):
+        for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames, part):
             frames = log_posteriors[start:end]
             labels = self._best_path(frames, tuple(sorted(hot_words)))
             path = TokenPath(labels, frames, first_frame=start)
-            yield list(read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s))
+            words = read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s)
+            yield Passage(list(words), end)
 
     def _best_path(
         self, log_posteriors: FloatArray, hot_words: tuple[str, ...]

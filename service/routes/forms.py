@@ -1,17 +1,52 @@
 """What the routes share that take audio files."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import get_args
+from typing import Any, NoReturn, TypeVar, cast, get_args
 
-from service.errors import DeadlineExceeded
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from service.errors import (
+    AudioTooLong,
+    AudioTooShort,
+    DeadlineExceeded,
+    DeviceLost,
+    EmptyAudio,
+    InferenceFailed,
+    InvalidRequest,
+    NotReady,
+    OutOfMemory,
+    Overloaded,
+    TruncatedAudio,
+    UnsupportedAudio,
+    UploadTooLarge,
+)
 from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding
 from service.uploads import CONTENT_TYPE
 
+T = TypeVar("T")
+
+TRANSCRIPTION_ERRORS = (
+    InvalidRequest,
+    EmptyAudio,
+    AudioTooShort,
+    UnsupportedAudio,
+    TruncatedAudio,
+    UploadTooLarge,
+    AudioTooLong,
+    Overloaded,
+    InferenceFailed,
+    OutOfMemory,
+    DeviceLost,
+    NotReady,
+    DeadlineExceeded,
+)
+
 # The routes parse bodies themselves, as they arrive, so the documentation must be told what is in
 # them.
-AUDIO_FORM = {
+AUDIO_FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -62,3 +97,32 @@ async def time_limit(limit_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise DeadlineExceeded(f"not done within {limit_s:g} s", limit=limit_s) from error
+
+
+async def unless(ends: Sequence[Coroutine[Any, Any, NoReturn]], work: Coroutine[Any, Any, T]) -> T:
+    """Do the work, but cancel it when one of the ends comes.
+
+    Raises:
+        Exception: what that end raises.
+    """
+    working = asyncio.create_task(work)
+    waiting: set[asyncio.Task[Any]] = {working, *map(asyncio.create_task, ends)}
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        first = working if working in done else done.pop()
+        return cast(T, first.result())
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
+async def disconnect(request: Request) -> NoReturn:
+    """Wait until the client goes away.
+
+    Raises:
+        ClientDisconnect: it did.
+    """
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    raise ClientDisconnect

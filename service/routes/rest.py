@@ -1,36 +1,15 @@
 """`POST /transcribe`."""
 
-import asyncio
-from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Any, NoReturn, TypeVar, cast
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
-from service.errors import (
-    AudioTooLong,
-    AudioTooShort,
-    DeadlineExceeded,
-    DeviceLost,
-    EmptyAudio,
-    InferenceFailed,
-    InvalidRequest,
-    NotReady,
-    OutOfMemory,
-    Overloaded,
-    TruncatedAudio,
-    UnsupportedAudio,
-    UploadTooLarge,
-)
 from service.lifecycle import Service
 from service.options import Options
 from service.routes.errors import error_responses
-from service.routes.forms import AUDIO_FORM, time_limit
+from service.routes.forms import AUDIO_FORM, TRANSCRIPTION_ERRORS, disconnect, time_limit, unless
 from service.schemas import TranscriptionBody
 from service.uploads import receive_upload
-
-T = TypeVar("T")
 
 router = APIRouter(tags=["transcription"])
 
@@ -39,21 +18,7 @@ router = APIRouter(tags=["transcription"])
     "/transcribe",
     response_model=TranscriptionBody,
     openapi_extra=AUDIO_FORM,
-    responses=error_responses(
-        InvalidRequest,
-        EmptyAudio,
-        AudioTooShort,
-        UnsupportedAudio,
-        TruncatedAudio,
-        UploadTooLarge,
-        AudioTooLong,
-        Overloaded,
-        InferenceFailed,
-        OutOfMemory,
-        DeviceLost,
-        NotReady,
-        DeadlineExceeded,
-    ),
+    responses=error_responses(*TRANSCRIPTION_ERRORS),
 )
 async def transcribe(request: Request) -> Response:
     """Transcribe one file: its text, and its words with times and confidences."""
@@ -67,8 +32,8 @@ async def transcribe(request: Request) -> Response:
                 request.headers, request.stream(), max_bytes=settings.max_upload_bytes
             ) as upload,
         ):
-            result = await _unless(
-                (_disconnect(request), service.out_of_time()),
+            result = await unless(
+                (disconnect(request), service.out_of_time()),
                 transcriber.transcribe(
                     upload.file,
                     Options.of(upload.fields),
@@ -77,32 +42,3 @@ async def transcribe(request: Request) -> Response:
             )
     body = TranscriptionBody.of(result, request.state.request_id)
     return Response(body.model_dump_json(), media_type="application/json")
-
-
-async def _unless(ends: Sequence[Coroutine[Any, Any, NoReturn]], work: Coroutine[Any, Any, T]) -> T:
-    """Do the work, but cancel it when one of the ends comes.
-
-    Raises:
-        Exception: what that end raises.
-    """
-    working = asyncio.create_task(work)
-    waiting: set[asyncio.Task[Any]] = {working, *map(asyncio.create_task, ends)}
-    try:
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        first = working if working in done else done.pop()
-        return cast(T, first.result())
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting)
-
-
-async def _disconnect(request: Request) -> NoReturn:
-    """Wait until the client goes away.
-
-    Raises:
-        ClientDisconnect: it did.
-    """
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    raise ClientDisconnect

@@ -388,6 +388,25 @@ async def test_the_schema_tells_the_form_and_every_error(client):
     assert "422" not in str(schema["paths"])
 
 
+async def test_the_schema_tells_of_openai_s_routes(client):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    operation = paths["/v1/audio/transcriptions"]["post"]
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["file"]
+    assert {"prompt", "response_format", "timestamp_granularities[]"} <= set(form["properties"])
+    statuses = {"200", "400", "404", "413", "415", "429", "500", "503", "504"}
+    assert set(operation["responses"]) == statuses
+    content = operation["responses"]["200"]["content"]
+    texts = {"text/plain", "application/x-subrip", "text/vtt", "text/event-stream"}
+    assert set(content) == texts | {"application/json"}
+    assert all("good day" in content[kind]["example"] for kind in texts - {"text/event-stream"})
+    bodies = [kind["$ref"] for kind in content["application/json"]["schema"]["anyOf"]]
+    assert [body.rpartition("/")[2] for body in bodies] == ["TextBody", "VerboseBody"]
+    assert set(paths["/v1/audio/translations"]["post"]["responses"]) >= {"400"}
+    assert set(paths["/v1/models"]["get"]["responses"]) == {"200", "503"}
+    assert set(paths["/v1/models/{id}"]["get"]["responses"]) == {"200", "404", "503"}
+
+
 async def call(app, messages):
     """Post to /transcribe with what the client sends given as ASGI messages."""
     scope = {

@@ -342,3 +342,56 @@ async def test_a_cancelled_caller_waits_until_nobody_reads_its_file(folder, monk
         await asyncio.wait({caller})
         assert stopped.is_set()
         assert caller.cancelled()
+
+
+SENTENCE = "the quick brown fox jumps over the lazy dog"
+
+
+@pytest.mark.parametrize("sentences", [0, 1, 30])
+async def test_words_told_before_the_end_are_those_of_the_end(folder, sentences):
+    pause = np.zeros(RATE_HZ, np.float32)
+    waveform = np.concatenate([*[speak(SENTENCE), pause] * sentences, pause])
+    async with running(folder, max_pass_s=10) as rig:
+        whole = await rig.transcriber.transcribe(wav(waveform))
+        told = []
+        result = await rig.transcriber.transcribe(wav(waveform), heard=told.extend)
+    assert result.transcript == whole.transcript
+    assert tuple(told) == result.transcript.words
+    assert len(told) == 9 * sentences
+
+
+async def test_words_are_told_while_segments_wait_for_the_model(folder, monkeypatch):
+    pause = np.zeros(RATE_HZ, np.float32)
+    waveform = np.concatenate([speak(SENTENCE), pause] * 30)
+    told, first = [], threading.Event()
+
+    def hear(words):
+        told.extend(words)
+        first.set()
+
+    async with running(folder, max_pass_s=10) as rig:
+        infer = rig.model.infer
+
+        def infer_first_batches(waveforms, lengths):
+            assert sum(rig.model.lengths) < 60 * RATE_HZ or first.wait(PATIENCE_S)
+            return infer(waveforms, lengths)
+
+        monkeypatch.setattr(rig.model, "infer", infer_first_batches)
+        result = await rig.transcriber.transcribe(wav(waveform), heard=hear)
+    assert tuple(told) == result.transcript.words
+
+
+async def test_a_failure_ends_what_is_told(folder, monkeypatch):
+    waveform = np.concatenate([speak(SENTENCE), np.zeros(RATE_HZ, np.float32)] * 30)
+    async with running(folder, max_pass_s=10) as rig:
+        infer = rig.model.infer
+
+        def fail_later(waveforms, lengths):
+            if sum(rig.model.lengths) > 60 * RATE_HZ:
+                raise InferenceFailed("planned failure")
+            return infer(waveforms, lengths)
+
+        monkeypatch.setattr(rig.model, "infer", fail_later)
+        with pytest.raises(InferenceFailed):
+            await rig.transcriber.transcribe(wav(waveform), heard=lambda words: None)
+        assert rig.sample("stt_queue_size", lane="bulk") == 0

@@ -58,6 +58,14 @@ async def test_the_file_arrives_however_the_body_is_cut(size):
         assert upload.fields == {"language": "en", "model": "tiny"}
 
 
+async def test_other_fields_can_be_asked_for_and_come_several_times():
+    names = ("word", "segment")
+    body = form(*(("list[]", name.encode()) for name in names), ("file", b"x"), ("model", b"m"))
+    chunks = pieces(body, 7)
+    async with receive_upload(HEADERS, chunks, max_bytes=999, fields={"list[]"}) as upload:
+        assert upload.fields == {"list[]": "word\nsegment"}
+
+
 async def test_an_empty_file_is_a_file():
     async with received(form(("file", b""))) as upload:
         assert upload.file.read() == b""
