@@ -1,16 +1,17 @@
 // The page: what its parts do together.
 
+import { Dictation } from "./dictation.js";
 import { copy, download } from "./files.js";
-import { Live } from "./live.js";
-import { bytes, duration, explain, Failure } from "./messages.js";
-import { Microphone } from "./microphone.js";
+import { bytes, duration, Failure } from "./messages.js";
 import { Player } from "./player.js";
-import { peaksOf, Recording } from "./recording.js";
+import { peaksOf } from "./recording.js";
 import { loadedModel, transcribe } from "./server.js";
 import { Transcript } from "./transcript.js";
+import { $, hideProblem, hideWork, say, setListening, showProblem, showWork } from "./view.js";
 import { Waveform } from "./waveform.js";
 
-const $ = (id) => document.getElementById(id);
+const LOADING_POLL_MS = 2000;
+
 const { body } = document;
 const limits = {
   bytes: Number(body.dataset.maxUploadBytes),
@@ -31,7 +32,7 @@ let again = null; // what "Try again" does
 
 greet();
 
-$("speak").addEventListener("click", () => (stopListening ? stopListening() : listen()));
+$("speak").addEventListener("click", () => (stopListening ? stop() : listen()));
 $("file").addEventListener("change", ({ target }) => {
   if (target.files.length) read(target.files[0]);
   target.value = ""; // so that the same file can be chosen again
@@ -51,7 +52,7 @@ for (const button of document.querySelectorAll("[data-format]")) {
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
-    if (stopListening) stopListening();
+    if (stopListening) stop();
     else if (task) task.abort();
     else hideProblem();
   }
@@ -76,9 +77,13 @@ document.addEventListener("drop", (event) => {
 });
 
 async function greet() {
-  $("limits").textContent = `; up to ${bytes(limits.bytes)} and ${duration(limits.seconds)}`;
+  $("limits").textContent = `(up to ${bytes(limits.bytes)}, ${duration(limits.seconds)})`;
   model = await loadedModel();
-  if (!model) return;
+  if (!model) {
+    $("model").textContent = "The model is being loaded…";
+    setTimeout(greet, LOADING_POLL_MS);
+    return;
+  }
   $("model").textContent = `Model: ${model.name}`;
   if (model.languages.length > 1) {
     $("language").replaceChildren(...model.languages.map((code) => new Option(code, code)));
@@ -122,75 +127,51 @@ async function read(file) {
 /** Transcribe what is said, until Stop is pressed. */
 async function listen() {
   const working = begin(listen);
-  const language = chosenLanguage() ?? model?.languages[0];
-  let microphone;
-  let recording;
-  let live;
+  const language = chosenLanguage() ?? model?.languages[0] ?? null;
   transcript.clear(language);
-  stopListening = () => {};
+  const dictation = new Dictation({
+    onOpen: () => ($("player").hidden = $("result").hidden = false),
+    onPiece: ({ peaks }) => waveform.follow(peaks),
+    onPartial: ({ text, stable_chars }) => transcript.hint(text, stable_chars),
+    onFinal: ({ text, words }) => {
+      transcript.hint("", 0);
+      transcript.add(words);
+      say(text);
+    },
+  });
+  stopListening = () => (dictation.recording ? dictation.stop() : working.abort());
   setListening(true);
   try {
-    const onPiece = (piece) => {
-      recording.add(piece);
-      live.push(piece.slice(0));
-      waveform.follow(recording.peaks);
-    };
-    const early = [];
-    microphone = await Microphone.open(
-      (piece) => (live ? onPiece(piece) : early.push(piece)),
-      () => stopListening?.(),
-    );
-    recording = new Recording(microphone.rateHz);
-    const failure = await new Promise((resolve) => {
-      live = new Live({ rateHz: microphone.rateHz, language: chosenLanguage() }, {
-        onPartial: ({ text, stable_chars }) => transcript.hint(text, stable_chars),
-        onFinal: ({ text, words }) => {
-          transcript.hint("", 0);
-          transcript.add(words);
-          say(text);
-        },
-        onEnd: resolve,
-      });
-      early.forEach(onPiece);
-      $("player").hidden = $("result").hidden = false;
-      stopListening = async () => {
-        stopListening = () => {};
-        showWork("Finishing…");
-        await microphone.close();
-        live.stop();
-      };
-      working.signal.addEventListener("abort", () => resolve(working.signal.reason));
-    });
-    await finish(recording, language, working, failure);
+    const failure = await dictation.run({ language: chosenLanguage(), signal: working.signal });
+    keep(dictation.recording, language);
+    if (failure) fail(failure, working);
+    else end(working);
   } catch (failure) {
     fail(failure, working);
   } finally {
     stopListening = null;
-    live?.close();
     setListening(false);
-    await microphone?.close();
   }
 }
 
+/** Have the rest of the text, and no more. */
+function stop() {
+  showWork("Finishing…");
+  stopListening();
+}
+
 /** Keep what was said, whatever ended it. */
-async function finish(recording, language, working, failure) {
+function keep(recording, language) {
   setListening(false);
   transcript.hint("", 0);
   const { words } = transcript;
+  const text = words.map(({ word }) => word).join(" ");
   name = "speech";
   show(
-    {
-      text: words.map(({ word }) => word).join(" "),
-      duration_s: recording.durationS,
-      language: language ?? null,
-      model: model?.name ?? null,
-      words,
-    },
+    { text, duration_s: recording.durationS, language, model: model?.name ?? null, words },
     recording.toWav(),
   );
   waveform.draw(recording.peaks);
-  if (failure) fail(failure, working);
-  else end(working);
 }
 
 /** Make room for what comes; whatever was under way ends. */
@@ -200,7 +181,7 @@ function begin(repeat) {
   again = repeat;
   result = null;
   hideProblem();
-  $("work").hidden = true;
+  hideWork();
   body.classList.add("used");
   $("player").hidden = $("result").hidden = true;
   $("nothing").hidden = $("legend").hidden = $("tools").hidden = true;
@@ -224,46 +205,14 @@ function show(answer, blob) {
 function end(working) {
   if (task !== working) return;
   task = null;
-  $("work").hidden = true;
+  hideWork();
 }
 
 /** Tell what went wrong; what was cancelled did not. */
 function fail(failure, working = null) {
   if (working) {
-    if (task === working) end(working);
+    end(working);
     if (working.signal.aborted) return;
   }
-  if (!(failure instanceof Failure)) {
-    failure = new Failure({ code: "page", message: failure.message ?? String(failure) });
-  }
-  $("problem-text").textContent = explain(failure);
-  $("again").hidden = !failure.passes;
-  $("problem").hidden = false;
-}
-
-function hideProblem() {
-  $("problem").hidden = true;
-  $("problem-text").textContent = "";
-}
-
-/** Show what is under way, and which part of it is done, if that is known. */
-function showWork(text, part = null) {
-  $("work").hidden = false;
-  $("status").textContent = text;
-  if (part === null) $("progress").removeAttribute("value");
-  else $("progress").value = part;
-}
-
-function setListening(isListening) {
-  body.classList.toggle("listening", isListening);
-  $("speak").setAttribute("aria-pressed", String(isListening));
-  $("speak-label").textContent = isListening ? "Stop" : "Speak";
-}
-
-/** Have a screen reader say it. */
-function say(text) {
-  if (!text) return;
-  const line = document.createElement("p");
-  line.textContent = text;
-  $("said").append(line);
+  showProblem(failure);
 }

@@ -30,7 +30,8 @@ const SENTENCES = {
   empty_audio: () => "There is no sound in this file.",
   audio_too_short: () => "This recording is too short to hold a word.",
   overloaded: ({ retryAfterS }) =>
-    `Too many people are asking at once. Please try again in ${duration(retryAfterS ?? 10)}.`,
+    "Too many are asking at once. Please try again in " +
+    `${retryAfterS ? duration(retryAfterS) : "a moment"}.`,
   not_ready: () => "The server is starting or about to stop. Please try again in a moment.",
   deadline_exceeded: ({ limit }) =>
     `This took too long${limit ? `: the server gives ${duration(limit)}` : ""}. ` +

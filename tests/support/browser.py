@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -28,6 +29,7 @@ ARGUMENTS = (
     "--no-proxy-server",
     "--window-size=1100,900",
 )
+NETWORK = ("http", "https", "ws", "wss")
 DROP = """
 const [name, base64] = arguments;
 const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -45,7 +47,11 @@ class Page:
         self.driver = driver
         self.origin = origin
         self._downloads = downloads
-        driver.get(f"{origin}/")
+        self.open()
+
+    def open(self) -> None:
+        """Load the page, afresh if it is there already."""
+        self.driver.get(f"{self.origin}/")
 
     def find(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -91,7 +97,7 @@ class Page:
         return path.read_text(encoding="utf-8")
 
     def asked(self) -> set[str]:
-        """Addresses of all requests and sockets so far, but for what never leaves the page."""
+        """Addresses of all requests and sockets since it was last asked."""
         entries = [json.loads(entry["message"]) for entry in self.driver.get_log("performance")]
         messages = [entry["message"] for entry in entries]
         found = [
@@ -104,7 +110,7 @@ class Page:
             for message in messages
             if message["method"] == "Network.webSocketCreated"
         ]
-        return {url for url in found if not url.startswith("blob:")}
+        return {url for url in found if urlsplit(url).scheme in NETWORK}
 
     def complaints(self) -> list[str]:
         """What the browser's console says: violations of the policy, errors of scripts."""
