@@ -180,13 +180,13 @@ def load_start(folder: Path, model: CtcModel) -> None:
 
     Args:
         folder: of the checkpoint.
-        model: has all its tensors.
+        model: where all of them learn; what does not is saved in no checkpoint.
 
     Raises:
-        CheckpointInvalid: the file is missing, damaged, or holds what this model has not.
+        CheckpointInvalid: the file is missing, damaged, or holds what does not learn here.
     """
     tensors = _read_tensors(folder)
-    _check_shapes(folder, sorted(tensors), tensors, dict(model.named_parameters()))
+    _check_shapes(folder, sorted(tensors), tensors, trained_tensors(model))
     model.load_state_dict(tensors, strict=False)
 
 

@@ -24,6 +24,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
 from model_export.export.exporters import onnx_graph, save_graph
+from model_export.export.folding import fold_shaped_weights
 from model_export.export.smoothing import SMALLEST, Feed, feeds, measure_ranges, smooth
 from service.arrays import FloatArray
 
@@ -60,9 +61,10 @@ def quantise(graph: onnx.ModelProto, inputs: Iterable[Feed]) -> onnx.ModelProto:
     """Let the linear layers inside the encoder layers compute in 8 bits.
 
     Args:
-        graph: float32, as torch exported it, with its nodes' scopes; changed by smoothing.
+        graph: float32, as torch exported it, with its nodes' scopes; folded and smoothed in place.
         inputs: of real speech, that set the ranges; gone through twice.
     """
+    fold_shaped_weights(graph)
     layers = linear_layers(graph)
     ranges = measure_ranges(graph, layers, inputs)
     layers = [node for node in layers if ranges[node.input[0]].relative_peak <= HIGHEST_PEAK]

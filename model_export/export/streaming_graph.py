@@ -11,7 +11,6 @@ from model_export.chunked import ChunkedModel, chunks, open_graph
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
 from model_export.export.exporters import BATCH, onnx_program, save_graph
-from model_export.export.folding import fold_shaped_weights
 from model_export.export.int8 import quantise, store_in_8_bits
 from model_export.export.packing import packed
 from model_export.export.parity import Parity, measure_parity, require_parity, require_same_labels
@@ -64,7 +63,6 @@ def write_streaming(
         if variant.precision == "int8":
             if not ranges:
                 raise ExportError("int8 needs recordings that set its ranges, and got 0")
-            fold_shaped_weights(graph)
             graph = quantise(graph, ChunkFeeds(model, form, ranges))
             store_in_8_bits(graph)
         with packed(folder / variant.file) as path:

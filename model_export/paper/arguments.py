@@ -4,7 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
-from model_export.amounts import count
+from model_export.arguments import count
+from model_export.paper.results import slug
 from model_export.paper.shapes import SHAPES
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,10 +30,13 @@ def _add_memory(command: argparse.ArgumentParser) -> None:
         default=RESULTS / "memory",
         type=Path,
         metavar="DIR",
-        help="of the JSON (%(default)s)",
+        help="of the JSON (results/memory beside this code)",
     )
     add(
-        "--shapes", type=_shapes, metavar="NAME,...", help=f"of {', '.join(SHAPES)}; all by default"
+        "--shapes",
+        type=_shapes,
+        metavar="NAME,...",
+        help=f"of {', '.join(map(slug, SHAPES))}; all by default",
     )
     add("--lengths", type=_lengths, metavar="S,...", help="of clips to train on, in seconds")
     add("--inference-lengths", type=_lengths, metavar="S,...", help="of clips to recognise")
@@ -41,12 +45,18 @@ def _add_memory(command: argparse.ArgumentParser) -> None:
     add("--limit-s", default=math.inf, type=float, metavar="S", help="stop after that many seconds")
     add("--quick", action="store_true", help="a tiny model and short clips")
     add("--render", action="store_true", help="measure nothing; write the page and its plots")
-    add("--page", default=RESULTS, type=Path, metavar="DIR", help="where to (%(default)s)")
+    add(
+        "--page",
+        default=RESULTS,
+        type=Path,
+        metavar="DIR",
+        help="where to (results beside this code)",
+    )
 
 
 def _shapes(text: str) -> tuple[str, ...]:
-    by_name = {name.lower(): name for name in SHAPES}
-    names = [name.strip().lower() for name in text.split(",")]
+    by_name = {slug(name): name for name in SHAPES}
+    names = [slug(name) for name in text.split(",")]
     if unknown := [name for name in names if name not in by_name]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of: {', '.join(SHAPES)}")
     return tuple(by_name[name] for name in names)

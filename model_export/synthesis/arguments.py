@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model_export.amounts import positive
+from model_export.arguments import positive
 from model_export.synthesis.plan import parse_voices
 
 EPILOG = """

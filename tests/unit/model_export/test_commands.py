@@ -130,6 +130,14 @@ def test_a_run_goes_on_when_a_recording_has_vanished(
     assert [record.getMessage()[:18] for record in caplog.records] == ["left out, 1 so far"]
 
 
+def test_a_manifest_can_be_trusted(
+    tmp_path: Path, whisper_base: Path, asked: list[ModelSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "verified_once", None)  # would fail if it were called
+    assert finetune(whisper_base, tmp_path / "run", "--language", "en", "--trust-manifest") == 0
+    assert len(asked) == 1
+
+
 class FineTuningAsked:
     """Takes the place of fine-tuning, and remembers what was asked for."""
 

@@ -139,6 +139,7 @@ def test_a_stopped_stream_ends_as_if_it_had_not_been(
     ("changes", "signalled"),
     [
         ({"epochs": 2}, False),
+        ({"epochs": 2, "augment_batches": True}, False),
         ({"accumulate": 2, "epochs": 8, "precision": "bf16"}, False),
         ({"accumulate": 2, "epochs": 8, "precision": "bf16"}, True),
     ],
@@ -319,3 +320,39 @@ def test_a_run_can_begin_with_another_checkpoint(
     second.run(spoken, spoken)
     with pytest.raises(CheckpointInvalid, match="holds a run with start"):
         FineTuning(spec, out=tmp_path / "second", schedule=schedule).run(spoken, spoken)
+
+
+def test_more_can_learn_than_in_the_run_that_it_begins_with(
+    spec: ModelSpec, spoken: Corpus, tmp_path: Path
+) -> None:
+    schedule = replace(SHORT, epochs=1, copies=1)
+    FineTuning(spec, out=tmp_path / "first", schedule=schedule).run(spoken, spoken)
+    learnt = load_file(tmp_path / "first" / WEIGHTS_FILE)
+    wider = spec.model_copy(update={"also_train": ("all",)})
+    second = FineTuning(wider, out=tmp_path / "second", schedule=schedule, start=tmp_path / "first")
+    beginning = trained_tensors(second.model)
+    assert beginning.keys() > learnt.keys()
+    for name, tensor in learnt.items():
+        assert torch.equal(beginning[name], tensor)
+    second.run(spoken, spoken)
+
+    with pytest.raises(CheckpointInvalid, match="does not fit the model"):  # less would be saved
+        FineTuning(spec, out=tmp_path / "third", schedule=schedule, start=tmp_path / "second")
+
+
+def test_augmented_batches_teach_something_else(
+    spec: ModelSpec, spoken: Corpus, tmp_path: Path
+) -> None:
+    learnt = []
+    for augmented in (False, True):
+        schedule = replace(SHORT, epochs=1, copies=1, augment_batches=augmented)
+        out = tmp_path / str(augmented)
+        FineTuning(spec, out=out, schedule=schedule).run(spoken, spoken)
+        learnt.append(load_file(out / WEIGHTS_FILE)["head.weight"])
+    assert not torch.equal(*learnt)
+
+
+def test_batches_of_a_cache_are_not_augmented(spec: ModelSpec, tmp_path: Path) -> None:
+    schedule = replace(SHORT, augment_batches=True)
+    with pytest.raises(TrainingRefused, match="no batch of it can be augmented"):
+        FineTuning(spec, out=tmp_path / "run", schedule=schedule, cache_dir=tmp_path / "cache")

@@ -63,7 +63,8 @@ def test_mixers_of_a_stream_imitate_the_whole_utterance(streaming_spec: ModelSpe
     matching = MatchingObjective(student, teacher, layers=layers, cached=False, chunks=chunks)
     batch = (torch.randn(2, 16_000), torch.tensor([16_000, 9000]), LABELS)
     losses = {matching.train()(*batch)["loss"].item() for _ in range(40)}
-    assert len(losses) == len({8, 16, 32, None})
+    # 64 frames are all there are, but sums are rounded in another order.
+    assert len(losses) in (len({8, 16, 32, None}), len({8, 16, 32, 64, None}))
     assert matching.eval()(*batch)["loss"].item() in losses
     matching(*batch)["loss"].backward()
     assert all(value.grad is not None for value in matching.mixers.parameters())
