@@ -5,11 +5,16 @@ import re
 import httpx
 import pytest
 
+from service.errors import ServiceError
 from service.routes.page import CONTENT_TYPES, FOLDER, POLICY
 
 TEXTS = sorted(path for path in FOLDER.iterdir() if path.suffix in CONTENT_TYPES)
 PARTS = [path.name for path in TEXTS if path.name != "index.html"]
 REFERENCES = re.compile(r"""(?:href|src)="page/([^"]+)"|from "\./([^"]+)"|"page/([^"]+)\"""")
+
+# Bases, what only jobs and programs meet, and what no answer tells.
+UNMET = {"service_error", "client_error", "job_not_found", "jobs_unavailable", "storage_full"}
+UNMET |= {"invalid_request", "invalid_bundle"}
 
 
 @pytest.fixture
@@ -49,6 +54,15 @@ def test_the_parts_are_those_that_are_named(client):
     texts = [path.read_text(encoding="utf-8") for path in TEXTS]
     named = {name for text in texts for names in REFERENCES.findall(text) for name in names}
     assert named - {""} == set(PARTS)
+
+
+def test_every_error_that_a_person_can_meet_has_its_sentence():
+    known = set(re.findall(r"^  (\w+): \(", (FOLDER / "messages.js").read_text(), re.MULTILINE))
+    assert codes_below(ServiceError) - UNMET <= known
+
+
+def codes_below(error):
+    return {error.code}.union(*(codes_below(child) for child in error.__subclasses__()))
 
 
 def test_nothing_is_named_that_lies_elsewhere():
