@@ -88,20 +88,37 @@ def test_confidence_is_shown_by_more_than_colour(page, server):
     assert page.find("#legend").is_displayed() is any(w["confidence"] < 0.8 for w in words)
 
 
+WATCH = """
+window.sought = [];
+window.lit = [];
+const audio = document.getElementById("audio");
+audio.addEventListener("seeking", () => window.sought.push(audio.currentTime));
+const words = [...document.querySelectorAll(".word")];
+new MutationObserver((changes) => changes.forEach(({ target, oldValue }) => {
+  if (target.classList.contains("now") && !oldValue.includes("now"))
+    window.lit.push(words.indexOf(target));
+})).observe(document.getElementById("words"), {
+  subtree: true, attributeFilter: ["class"], attributeOldValue: true,
+});
+"""
+
+
 def test_a_clicked_word_is_played_and_those_after_it_light_up(page, server):
     page.choose(CLIP)
     page.result()
-    words = server.transcribe(CLIP.read_bytes())["words"]
+    page.run(WATCH)
+    word = server.transcribe(CLIP.read_bytes())["words"][8]
     page.words()[8].click()
-    page.until(lambda: page.position_s() > words[8]["start_s"], "it does not play")
-    assert page.position_s() < words[12]["end_s"]
-    lit = {page.run("return document.querySelector('.word.now')?.textContent") for _ in range(3)}
-    assert lit <= {word["word"] for word in words[8:]} | {None}
-    page.until(lambda: "now" in page.words()[12].get_attribute("class"), "no word lights up")
+    page.until(lambda: len(page.run("return window.lit")) >= 4, "words do not light up")
     page.find("#play").click()
     page.until(lambda: page.find("#play").get_attribute("aria-label") == "Play", "it plays on")
+    assert page.run("return window.sought") == pytest.approx([word["start_s"]], abs=0.001)
+    lit = page.run("return window.lit")
+    assert lit[0] == 8
+    assert lit == sorted(set(lit))
     ActionChains(page.driver).click(page.find("#waveform")).perform()
-    page.until(lambda: 4 < page.position_s() < 7, "the waveform's middle is not the recording's")
+    middle_s = pytest.approx(10.62 / 2, abs=0.1)
+    page.until(lambda: page.run("return window.sought")[-1] == middle_s, "not the middle")
 
 
 def test_all_can_be_done_by_keyboard(page, server):
@@ -257,7 +274,7 @@ def test_the_browser_holds_the_page_to_its_policy(window):
 
 def test_speech_gives_words_while_it_lasts(server, tmp_path, spoken):
     with opened(origin_of(server.client), tmp_path, *FAKE_MICROPHONE, spoken) as page:
-        page.find("#speak").click()
+        ActionChains(page.driver).send_keys(Keys.TAB, Keys.ENTER).perform()
         page.until(lambda: len(page.find("#partial").text.split()) > 3, "no partial came")
         assert page.text() == ""
         assert page.find("#speak-label").text == "Stop"
@@ -303,12 +320,20 @@ def test_limits_and_losses_are_told_in_plain_words(tmp_path, spoken):
 
 
 async def test_a_full_server_is_told_in_plain_words(tmp_path, spoken):
-    with serving(PACKAGED_BUNDLE, STT_MAX_STREAMS="1") as client:
+    with (
+        serving(PACKAGED_BUNDLE, STT_MAX_STREAMS="1") as client,
+        opened(origin_of(client), tmp_path, *FAKE_MICROPHONE, spoken) as page,
+    ):
         async with streaming(client) as other:
             await other.begin()
-            with opened(origin_of(client), tmp_path, *FAKE_MICROPHONE, spoken) as page:
-                page.find("#speak").click()
-                assert page.problem() == (
-                    "Too many are asking at once. Please try again in a moment."
-                )
-                assert page.find("#again").is_displayed()
+            page.find("#speak").click()
+            assert page.problem() == "Too many are asking at once. Please try again in a moment."
+        page.until(lambda: is_heard(page), "there is room, but nothing is heard")
+        assert not page.find("#problem").is_displayed()
+
+
+def is_heard(page):
+    """Whether the page hears words; it tries again if it was refused, as a person would."""
+    if page.find("#again").is_displayed():
+        page.find("#again").click()
+    return bool(page.find("#partial").text)
