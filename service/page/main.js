@@ -2,7 +2,7 @@
 
 import { Dictation } from "./dictation.js";
 import { copy, download } from "./files.js";
-import { bytes, duration, Failure } from "./messages.js";
+import { bytes, duration, Failure, percent } from "./messages.js";
 import { Player } from "./player.js";
 import { peaksOf } from "./recording.js";
 import { loadedModel, transcribe } from "./server.js";
@@ -20,7 +20,10 @@ const limits = {
 
 const player = new Player({ audio: $("audio"), button: $("play"), time: $("time") }, fail);
 const waveform = new Waveform($("waveform"), (seconds) => player.seek(seconds));
-const transcript = new Transcript($("words"), $("partial"), ({ start_s }) => player.playFrom(start_s));
+const transcript = new Transcript($("words"), $("partial"), ({ word, start_s, confidence }) => {
+  player.playFrom(start_s);
+  $("chosen").textContent = `“${word}”: ${percent(confidence)} sure.`; // no title shows on a phone
+});
 player.accompany(waveform, transcript);
 
 let result = null; // what can be copied and downloaded
@@ -198,6 +201,7 @@ function show(answer, blob) {
   $("tools").hidden = !hasWords;
   $("nothing").hidden = hasWords;
   $("legend").hidden = !transcript.hasDoubts;
+  $("chosen").textContent = "Choose a word to see how sure.";
   player.load(blob, answer.duration_s);
   waveform.begin(answer.duration_s);
 }

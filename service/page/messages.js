@@ -88,6 +88,11 @@ export function clock(seconds) {
   return parts.map((part, index) => (index ? String(part).padStart(2, "0") : part)).join(":");
 }
 
+/** A part of one, in percent. */
+export function percent(part) {
+  return `${Math.round(part * 100)} %`;
+}
+
 function counted(found, unit) {
   return Number.isFinite(found) ? `: ${unit(found)}` : "";
 }

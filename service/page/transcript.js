@@ -1,6 +1,6 @@
 // The text: words that tell how sure they are, and lead to where they are said.
 
-import { clock } from "./messages.js";
+import { clock, percent } from "./messages.js";
 import { PARAGRAPH_PAUSE_S } from "./subtitles.js";
 
 const SURE = 0.8;
@@ -121,6 +121,6 @@ function spanOf({ word, start_s, confidence }) {
   span.setAttribute("role", "button");
   if (confidence < DOUBTFUL) span.classList.add("doubtful");
   else if (confidence < SURE) span.classList.add("unsure");
-  span.title = `${clock(start_s)}, ${Math.round(confidence * 100)} % sure`;
+  span.title = `${clock(start_s)}, ${percent(confidence)} sure`;
   return span;
 }

@@ -86,6 +86,8 @@ def test_confidence_is_shown_by_more_than_colour(page, server):
         line = shown.value_of_css_property("text-decoration-line")
         assert (line == "underline") is (word["confidence"] < 0.8), word
     assert page.find("#legend").is_displayed() is any(w["confidence"] < 0.8 for w in words)
+    page.words()[0].click()
+    assert page.find("#chosen").text.startswith(f"“{words[0]['word']}”: ")
 
 
 WATCH = """

@@ -13,7 +13,7 @@ from service.routes.page import FOLDER
 
 CLIP = SPEECH / "librivox-0870.flac"
 PLAYED = 11  # words
-SCREEN = {"width": 860, "height": 490, "deviceScaleFactor": 1.5, "mobile": False}
+SCREEN = {"width": 860, "height": 510, "deviceScaleFactor": 1.5, "mobile": False}
 
 
 def main() -> None:
