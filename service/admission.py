@@ -70,11 +70,15 @@ class Inference:
         logits: `[frames, vocab]`, valid frames only.
         queue_s: arrival to start of inference.
         inference_s: duration of the batch that it was part of.
+        batch_size: utterances in that batch; the largest, where several passes were joined.
+        batch_audio_s: their audio together, without padding; the largest likewise.
     """
 
     logits: FloatArray
     queue_s: float
     inference_s: float
+    batch_size: int = 0
+    batch_audio_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
 from service.protocols.asyncapi import ADDRESS
-from service.routes import asyncapi, deepgram, health, jobs, openai, rest, vosk, websocket
+from service.routes import asyncapi, deepgram, health, jobs, openai, page, rest, vosk, websocket
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -60,6 +60,7 @@ def create_app(
     for router in (websocket.router, deepgram.router, vosk.router, asyncapi.router):
         app.include_router(router)
     app.include_router(health.router)
+    app.include_router(page.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
     app.add_middleware(

@@ -84,6 +84,7 @@ class Metrics:
 
     def _add_streams(self) -> None:
         self.active_streams = self._gauge("stt_active_streams", "Open WebSocket streams.")
+        self.max_streams = self._gauge("stt_max_streams", "Streams that may be open at once.")
         self.stream_lag = self._gauge(
             "stt_stream_lag_seconds", "How long audio has waited, in the worst stream."
         )

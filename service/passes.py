@@ -178,4 +178,6 @@ def _join(
     queue_s = min(part.queue_s for part in parts)
     end_s = max(part.queue_s + part.inference_s for part in parts)
     stitched = stitch(logits, segments, samples_per_frame=samples_per_frame)
-    return Inference(stitched, queue_s, end_s - queue_s)
+    batch_size = max(part.batch_size for part in parts)
+    batch_audio_s = max(part.batch_audio_s for part in parts)
+    return Inference(stitched, queue_s, end_s - queue_s, batch_size, batch_audio_s)

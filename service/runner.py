@@ -103,11 +103,14 @@ class Runner:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(self._executor, self._rows, waveforms, lengths)
         inference_s = self._clock() - started_s
-        self._observe(wanted, started_s, inference_s)
+        audio_s = sum(one.pending.samples for one in wanted) / self._sample_rate_hz
+        self._observe(wanted, audio_s, started_s, inference_s)
         for utterance, logits in zip(wanted, rows, strict=True):
             if not utterance.answer.done():
                 queue_s = started_s - utterance.pending.arrived_s
-                utterance.answer.set_result(Inference(logits, queue_s, inference_s))
+                utterance.answer.set_result(
+                    Inference(logits, queue_s, inference_s, len(wanted), audio_s)
+                )
 
     def _rows(self, waveforms: FloatArray, lengths: IntArray) -> list[FloatArray]:
         logits, frame_lengths = self._model.infer(waveforms, lengths)
@@ -122,11 +125,11 @@ class Runner:
             raise InferenceFailed("the logits are not finite")
         return rows
 
-    def _observe(self, batch: Batch, started_s: float, inference_s: float) -> None:
+    def _observe(self, batch: Batch, audio_s: float, started_s: float, inference_s: float) -> None:
         samples = [utterance.pending.samples for utterance in batch]
         self._metrics.inference_duration.observe(inference_s)
         self._metrics.batch_size.observe(len(batch))
-        self._metrics.batch_audio_seconds.observe(sum(samples) / self._sample_rate_hz)
+        self._metrics.batch_audio_seconds.observe(audio_s)
         self._metrics.batch_padding_ratio.observe(padding_ratio(samples))
         for utterance in batch:
             queue_s = started_s - utterance.pending.arrived_s

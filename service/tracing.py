@@ -3,7 +3,8 @@
     request -> transcribe -> decode, queue, inference, ctc
 
 They hold durations and small facts, never audio, words or names of files. A batch serves several
-requests, so each has an inference span of its own: a trace then tells on its own what took long.
+requests, so each has an inference span of its own, which tells the batch's size and seconds of
+audio: a trace then tells on its own what took long.
 The exporter is configured by OpenTelemetry's own variables, OTEL_EXPORTER_OTLP_ENDPOINT first.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +25,21 @@ if TYPE_CHECKING:
 
 Fact = str | int | float
 EXIT_S = 2.0  # for the last spans, at the end of the process
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Work that is over.
+
+    Attributes:
+        name: of its span.
+        duration_s: how long it took.
+        facts: what else the span tells.
+    """
+
+    name: str
+    duration_s: float
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 class Span(Protocol):
@@ -48,12 +65,12 @@ class Tracer(Protocol):
     def span(self, name: str) -> AbstractContextManager[Span]:
         """A span within the current one, or the first of a trace."""
 
-    def stages(self, started_s: float, stages: Sequence[tuple[str, float]]) -> None:
+    def stages(self, started_s: float, stages: Sequence[Stage]) -> None:
         """Spans of work that is over, one after the other, within the current one.
 
         Args:
             started_s: when the first began, on the clock of `time.monotonic`.
-            stages: names, and durations in seconds.
+            stages: at least one.
         """
 
     def close(self) -> None:
@@ -73,7 +90,7 @@ class Untraced:
         """Nothing."""
         return self
 
-    def stages(self, started_s: float, stages: Sequence[tuple[str, float]]) -> None:
+    def stages(self, started_s: float, stages: Sequence[Stage]) -> None:
         """Nothing."""
 
     def set(self, facts: Mapping[str, Fact]) -> None:
@@ -144,11 +161,12 @@ class _Traced:
         with self._tracer.start_as_current_span(name, record_exception=False) as span:
             yield _TracedSpan(span)
 
-    def stages(self, started_s: float, stages: Sequence[tuple[str, float]]) -> None:
+    def stages(self, started_s: float, stages: Sequence[Stage]) -> None:
         begins_ns = time.time_ns() - int((time.monotonic() - started_s) * 1e9)
-        for name, duration_s in stages:
-            ends_ns = begins_ns + int(duration_s * 1e9)
-            self._tracer.start_span(name, start_time=begins_ns).end(ends_ns)
+        for stage in stages:
+            ends_ns = begins_ns + int(stage.duration_s * 1e9)
+            span = self._tracer.start_span(stage.name, attributes=stage.facts, start_time=begins_ns)
+            span.end(ends_ns)
             begins_ns = ends_ns
 
 

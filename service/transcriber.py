@@ -8,7 +8,7 @@ only waits.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +25,7 @@ from service.options import Options
 from service.passes import InThread, Passes, Progress
 from service.reading import Reader
 from service.scribe import Heard, Scribe
-from service.tracing import Tracer, Untraced
+from service.tracing import Fact, Stage, Tracer, Untraced
 
 
 @dataclass(frozen=True)
@@ -161,10 +161,10 @@ class Transcriber:
         self._tracer.stages(
             started_s,
             (
-                ("decode", timing.decode_s),
-                ("queue", timing.queue_s),
-                ("inference", timing.inference_s),
-                ("ctc", timing.ctc_s),
+                Stage("decode", timing.decode_s),
+                Stage("queue", timing.queue_s),
+                Stage("inference", timing.inference_s, _batch_facts(inference)),
+                Stage("ctc", timing.ctc_s),
             ),
         )
         return Transcription(
@@ -214,6 +214,10 @@ class Transcriber:
     def _only_language(self) -> str | None:
         languages = self._manifest.languages
         return languages[0] if len(languages) == 1 else None
+
+
+def _batch_facts(inference: Inference) -> Mapping[str, Fact]:
+    return {"batch.size": inference.batch_size, "batch.audio_s": inference.batch_audio_s}
 
 
 def _check_served(param: str, found: str | None, served: Sequence[str]) -> None:

@@ -40,23 +40,28 @@ class Ports(BaseModel):
         return range(self.first_metrics_port, self.first_metrics_port + self.metrics_ports)
 
 
-class WaitingAudio:
-    """As many replicas as the waiting audio needs; the same signal as on Kubernetes.
+class Demand:
+    """As many replicas as waiting audio and open streams need; the same signals as on Kubernetes.
 
     Args:
         target_s: waiting seconds of audio that one replica is enough for.
         bulk_target_s: the same for long files, which may wait for longer.
+        target_streams: open streams that one replica is enough for.
     """
 
-    def __init__(self, target_s: float, bulk_target_s: float) -> None:
-        self._targets_s = {"waiting_s": target_s, "waiting_bulk_s": bulk_target_s}
+    def __init__(self, target_s: float, bulk_target_s: float, target_streams: float) -> None:
+        self._targets = {
+            "waiting_s": target_s,
+            "waiting_bulk_s": bulk_target_s,
+            "streams": target_streams,
+        }
 
     def __call__(self, context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
         """The number wanted; Serve applies its delays and bounds to it."""
         found = context.aggregated_metrics or {}
         wanted = [
-            math.ceil(sum(found.get(name, {}).values()) / target_s)
-            for name, target_s in self._targets_s.items()
+            math.ceil(sum(found.get(name, {}).values()) / target)
+            for name, target in self._targets.items()
         ]
         return max(1, *wanted), {}
 
@@ -90,11 +95,17 @@ class Speech:
         self._service.check_alive()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """Seconds of audio that wait here."""
-        (waiting,) = self._service.metrics.queue_audio_seconds.collect()
+        """Seconds of audio that wait here, and streams that are open."""
+        metrics = self._service.metrics
+        (waiting,) = metrics.queue_audio_seconds.collect()
+        (streams,) = metrics.active_streams.collect()
         by_lane = {sample.labels["lane"]: sample.value for sample in waiting.samples}
         bulk_s = by_lane.pop(Lane.BULK, 0.0)  # without a value until the model is loaded
-        return {"waiting_s": sum(by_lane.values()), "waiting_bulk_s": bulk_s}
+        return {
+            "waiting_s": sum(by_lane.values()),
+            "waiting_bulk_s": bulk_s,
+            "streams": streams.samples[0].value,
+        }
 
 
 @serve.deployment(ray_actor_options={"num_cpus": 0})
@@ -147,7 +158,7 @@ def speech(ports: Ports) -> Application:
     threads = (settings.threads or 1) * (settings.sessions or 1)
     return Speech.options(
         ray_actor_options={"num_cpus": threads},
-        max_ongoing_requests=settings.max_requests,
+        max_ongoing_requests=settings.max_requests + settings.max_streams,  # ours refuses first
         graceful_shutdown_timeout_s=settings.shutdown_grace_s + LAST_ANSWERS_S + EXIT_S,
     ).bind(ports)
 

@@ -52,7 +52,9 @@ def quantile(share: float, metric: str, *labels: str, where: str = "") -> str:
     return f"histogram_quantile({share}, sum by ({by}) (rate({seen})))"
 
 
-ANSWERED = f'stt_requests_total{{{REPLICAS},endpoint!~"{PROBES}"}}[$__rate_interval]'
+# Statuses of HTTP have three digits, close codes of WebSockets four.
+ANSWERED = f'stt_requests_total{{{REPLICAS},status=~"...",endpoint!~"{PROBES}"}}[$__rate_interval]'
+ENDED_STREAMS = f'stt_requests_total{{{REPLICAS},status=~"...."}}[$__rate_interval]'
 SEEN_BY_CLIENTS = f',endpoint!~"{PROBES}"'
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -138,7 +140,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Turned away",
                 "By reason. queue_full: add replicas or raise STT_MAX_QUEUE_AUDIO_S; "
                 "memory_full: STT_MAX_DECODED_AUDIO_S; deadline: STT_REQUEST_TIMEOUT_S or send "
-                "long files to /jobs; too_long: STT_MAX_AUDIO_S; not_ready: a restart.",
+                "long files to /jobs; too_long: STT_MAX_AUDIO_S; streams_full: replicas or "
+                "STT_MAX_STREAMS; not_ready: a restart.",
                 "cps",
                 (
                     (
@@ -185,7 +188,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel(
                 "Wait before inference, 95 %",
-                "By lane: requests are interactive, long files and jobs bulk. Interactive slow "
+                "By lane: streams are live, requests interactive, long files and jobs bulk. "
+                "Interactive slow "
                 "while bulk works: lower STT_MAX_PASS_S.",
                 "s",
                 ((quantile(0.95, "stt_queue_duration_seconds", "lane"), "{{lane}}"),),
@@ -227,12 +231,68 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         ),
     ),
     (
+        "Live streams",
+        (
+            Panel(
+                "Open streams",
+                "WebSockets by replica, and the most that one takes (STT_MAX_STREAMS). Near it: add"
+                " replicas, or raise it while the lag stays below a second. Autoscaling follows "
+                "this. All on one replica: balance by connection.",
+                "short",
+                (
+                    (f"stt_active_streams{{{REPLICAS}}}", "{{instance}}"),
+                    (f"min(stt_max_streams{{{REPLICAS}}})", "limit of a replica"),
+                ),
+            ),
+            Panel(
+                "Worst lag",
+                "Age of the oldest audio that nobody has heard, in the worst stream of a replica. "
+                "Above 1 s for long: too many for its cores, so add replicas, or lower "
+                "STT_MAX_STREAMS; runbook, SttStreamsLag.",
+                "s",
+                ((f"stt_stream_lag_seconds{{{REPLICAS}}}", "{{instance}}"),),
+                limit=1,
+            ),
+            Panel(
+                "Partials",
+                "From the arrival of the last sample that a partial covers to the partial. 95 % "
+                "above half a second is felt: add replicas, raise STT_PARTIAL_INTERVAL_S, or serve "
+                "a bundle with a streaming graph; runbook, SttPartialsLate.",
+                "s",
+                tuple(
+                    (quantile(share, "stt_stream_partial_latency_seconds"), f"{share:.0%}")
+                    for share in (0.5, 0.95)
+                ),
+            ),
+            Panel(
+                "Finals",
+                "From the arrival of what ended an utterance, a silence of "
+                "STT_ENDPOINT_SILENCE_S or a message, to its text. Slow with quick partials: the "
+                "beam search, so STT_DECODING=greedy or a lower STT_MAX_UTTERANCE_S.",
+                "s",
+                tuple(
+                    (quantile(share, "stt_stream_final_latency_seconds"), f"{share:.0%}")
+                    for share in (0.5, 0.95)
+                ),
+            ),
+            Panel(
+                "Streams that ended",
+                "Per second, by close code. 1000, 1001, 1005: well. 1006: the network or a proxy "
+                "cut it; compare its idle time with STT_PING_INTERVAL_S. 1008, 1009: the clients' "
+                "mistakes. 1011: ours, or idle for STT_STREAM_IDLE_S; runbook, SttStreamsBreak. "
+                "1013: full or draining; they should come again.",
+                "cps",
+                ((f"sum by (status) (rate({ENDED_STREAMS}))", "{{status}}"),),
+            ),
+        ),
+    ),
+    (
         "Do I need more of it?",
         (
             Panel(
                 "Audio that waits",
                 "Seconds of audio in the queue, by lane. Interactive above zero for long: add "
-                "replicas. This is what autoscaling follows.",
+                "replicas. Autoscaling follows this, and open streams.",
                 "s",
                 (
                     (

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
+from service.audio import SAMPLE_RATE_HZ
 from service.backends.base import State, StreamingModel
 from service.errors import DeviceLost, InferenceFailed, NotReady, ServiceError
 from service.lanes import Lane
@@ -46,7 +47,7 @@ class ChunkLoop:
     Args:
         model: called from one thread.
         max_batch: most chunks at a time.
-        metrics: fed with the wait of each chunk and the duration of each batch.
+        metrics: fed with the wait of each chunk, and each batch's size, audio and duration.
         clock: current time in seconds.
         executor: where the graph runs; a thread of its own if None.
     """
@@ -136,6 +137,9 @@ class ChunkLoop:
         loop = asyncio.get_running_loop()
         results = await loop.run_in_executor(self._executor, _infer, self._model, batch)
         self._metrics.inference_duration.observe(self._clock() - started_s)
+        self._metrics.batch_size.observe(len(batch))
+        audio_s = sum(one.length for one in batch) / SAMPLE_RATE_HZ
+        self._metrics.batch_audio_seconds.observe(audio_s)
         return results
 
 

@@ -98,6 +98,7 @@ class Streams:
         self._draining = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        metrics.max_streams.set(settings.max_streams)
         metrics.stream_lag.set_function(self._worst_lag_s)
 
     @property

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from service.lanes import Lane
 from service.metrics import Metrics
-from service.tracing import open_tracer
+from service.tracing import Stage, open_tracer
 
 CALLS = 2000
 ROUNDS = 21
@@ -53,7 +53,12 @@ def test_metrics_cost():
 def trace(tracer):
     """All spans of one request."""
     with tracer.request("POST", {}) as span, tracer.span("transcribe"):
-        stages = (("decode", 0.004), ("queue", 0.001), ("inference", 0.06), ("ctc", 0.008))
+        stages = (
+            Stage("decode", 0.004),
+            Stage("queue", 0.001),
+            Stage("inference", 0.06, {"batch.size": 1, "batch.audio_s": 3.0}),
+            Stage("ctc", 0.008),
+        )
         tracer.stages(time.monotonic(), stages)
         span.set({"http.response.status_code": 200})
 

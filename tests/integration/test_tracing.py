@@ -134,6 +134,16 @@ def test_facts_are_small_and_hold_no_words(told):
         "http.response.status_code": 200,
     }
     assert facts(of(spans, TRACE)["transcribe"]) == {"audio.duration_s": answer["duration_s"]}
+    for name in STAGES:
+        assert (name == "inference") == bool(facts(of(spans, TRACE)[name]))
+
+
+def test_inference_tells_of_its_batch(told):
+    spans, _, answer, _ = told
+    batch = facts(of(spans, TRACE)["inference"])
+    assert batch["batch.size"] == 1
+    assert batch["batch.audio_s"] == pytest.approx(answer["duration_s"], abs=1e-3)
+    assert batch.keys() == {"batch.size", "batch.audio_s"}
 
 
 def test_a_refused_file_has_a_trace_whose_id_is_that_of_the_request(told):

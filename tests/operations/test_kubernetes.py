@@ -242,9 +242,13 @@ def test_scaling_follows_metrics_that_exist(built):
     scaled = built["ScaledObject", "wsm-stt"]["spec"]
     assert scaled["minReplicaCount"] <= scaled["maxReplicaCount"]
     assert ("StatefulSet", scaled["scaleTargetRef"]["name"]) in built
+    followed = []
     for trigger in scaled["triggers"]:
-        assert any(f"({name}{{" in trigger["metadata"]["query"] for name in known)
+        followed += [name for name in known if f"({name}{{" in trigger["metadata"]["query"]]
+        assert trigger["metricType"] == "AverageValue"  # per replica
         assert float(trigger["metadata"]["threshold"]) > 0
+    assert len(followed) == len(scaled["triggers"])
+    assert set(followed) == {"stt_queue_audio_seconds", "stt_active_streams"}
     down = scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
     assert down["stabilizationWindowSeconds"] >= 300
 

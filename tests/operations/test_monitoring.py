@@ -1,12 +1,16 @@
 """Metrics, rules and dashboard, with a real server, real speech and a real Prometheus."""
 
+import asyncio
 import io
+import itertools
+import math
 import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from monitored import CONFIG, DASHBOARD, ROOT, panels, prometheus, promtool, sub
 from prometheus_client import CollectorRegistry
 from recordings import recordings
 from server_process import PATIENCE_S, serving
+from socket_client import of_type, pcm, silence, streaming
 
 from service.audio import SAMPLE_RATE_HZ
 from service.config import PACKAGED_BUNDLE, Settings
@@ -23,34 +28,95 @@ from service.metrics import Metrics
 
 NEEDS_A_GPU = {"GPU memory"}
 ALERTS = yaml.safe_load((CONFIG / "rules" / "alerts.yml").read_text())["groups"][0]["rules"]
+STREAMS_ROW = {"Open streams", "Worst lag", "Partials", "Finals", "Streams that ended"}
 LOAD_S = 12
+ROUNDS = 3
+PEOPLE, PIECE_S = 2, 0.1
+SETTLED = (
+    f'rate(stt_requests_total{{status="1000"}}[1m]) > 0 and on () stt_active_streams == {PEOPLE}'
+)
+RULES_S = 10  # after which every rule has been evaluated
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """A server that has worked for a while, and the Prometheus that watched it."""
+    """A server under load, the Prometheus that watched it, and when the load was at its end."""
     settings = {"STT_MAX_AUDIO_S": "600", "STT_JOBS_DIR": str(tmp_path_factory.mktemp("jobs"))}
     with (
         serving(PACKAGED_BUNDLE, **settings) as client,
         prometheus(tmp_path_factory.mktemp("prometheus"), client.base_url.netloc.decode()) as asked,
     ):
-        work(client)
-        yield client, asked
+        yield client, asked, work(client, asked)
 
 
-def work(client):
-    """Clips, a long file, a job, and files that are refused, for some scrapes."""
+def work(client, asked):
+    """Clips, a long file, a job, files that are refused, and people who speak, for some scrapes.
+
+    Returns: when Prometheus knew all that, and people still spoke, in seconds since the epoch.
+    """
+    enough = Event()
     clips = [recording.path.read_bytes() for recording in recordings()[:8]]
-    long = wav_of(np.tile(recordings()[0].waveform(), 20))
+    long = wav_of(np.tile(recordings()[0].waveform(), 10))
+    rounds = 0
     ends_s = time.monotonic() + LOAD_S
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(6 + PEOPLE) as pool:
+        people = [pool.submit(speak, client, first, enough) for first in range(PEOPLE)]
         job = pool.submit(client.post, "/jobs", files={"file": long})
-        while time.monotonic() < ends_s:
+        while time.monotonic() < ends_s or rounds < ROUNDS:
+            rounds += 1
             sent = [pool.submit(client.post, "/transcribe", files={"file": clip}) for clip in clips]
             sent.append(pool.submit(client.post, "/transcribe", files={"file": long}))
             assert {one.result().status_code for one in sent} == {200}
             assert client.post("/transcribe", files={"file": b"no audio"}).status_code == 415
+            assert asyncio.run(dictated(client)) == 1000
         assert job.result().status_code == 202
+        try:
+            at_s = settled(asked)
+        finally:
+            enough.set()
+        assert all(person.result() for person in people)
+    return at_s
+
+
+def settled(asked):
+    ends_s = time.time() + PATIENCE_S
+    while (at_s := time.time()) < ends_s:
+        if asked.query(SETTLED, at_s):
+            return at_s
+        time.sleep(0.2)
+    raise AssertionError(f"waited {PATIENCE_S} s for {SETTLED}")
+
+
+def speak(client, first, enough):
+    """Speak at the pace of speech until it is enough, and tell the last final."""
+    spoken = [recording.waveform() for recording in recordings()[first:]]
+    audio = pcm(np.concatenate([part for clip in spoken for part in (clip, silence(1.2))]))
+    return asyncio.run(live(client, audio, enough))
+
+
+async def live(client, audio, enough):
+    piece_bytes = 2 * round(PIECE_S * SAMPLE_RATE_HZ)
+    async with streaming(client) as person:
+        await person.begin()
+        pieces = [audio[at : at + piece_bytes] for at in range(0, len(audio), piece_bytes)]
+        hearing = asyncio.create_task(person.rest())
+        for piece in itertools.cycle(pieces):
+            if enough.is_set():
+                break
+            await person.send(piece)
+            await asyncio.sleep(PIECE_S)
+        await person.say("stop")
+        return of_type(await hearing, "final")[-1]
+
+
+async def dictated(client):
+    """The close code of a short stream that is sent as fast as it is taken."""
+    async with streaming(client) as person:
+        await person.begin()
+        await person.send(pcm(recordings()[0].waveform()))
+        await person.say("stop")
+        await person.rest()
+        return person.close_code
 
 
 def wav_of(waveform):
@@ -63,38 +129,58 @@ def targets(panel):
     return [target["expr"] for target in panel["targets"]]
 
 
+def numbers(asked, expression, at_s):
+    """What a panel's query gave, at a time that rules are evaluated for within a second or two."""
+    found = asked.query(substituted(expression), at_s)
+    ends_s = at_s + RULES_S
+    while not found and time.time() < ends_s:
+        time.sleep(0.5)
+        found = asked.query(substituted(expression), at_s)
+    return [float(one["value"][1]) for one in found]
+
+
 def test_metrics_are_as_prometheus_wants_them(watched):
-    client, _ = watched
+    client, _, _ = watched
     promtool("check", "metrics", given=client.get("/metrics").text)
 
 
 @pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
 def test_every_query_of_every_panel_has_data(watched, panel):
-    _, asked = watched
+    _, asked, loaded_s = watched
     for expression in targets(panel):
-        ends_s = time.monotonic() + PATIENCE_S
-        found = asked.query(substituted(expression))
-        while not found and panel["title"] not in NEEDS_A_GPU and time.monotonic() < ends_s:
-            time.sleep(0.5)
-            found = asked.query(substituted(expression))
+        found = numbers(asked, expression, loaded_s)
         assert bool(found) == (panel["title"] not in NEEDS_A_GPU), expression
+        assert not any(map(math.isnan, found)), expression
 
 
 def test_panels_tell_what_happened(watched):
-    _, asked = watched
-    numbers = {
-        panel["title"]: float(asked.query(substituted(targets(panel)[0]))[0]["value"][1])
+    _, asked, loaded_s = watched
+    told = {
+        panel["title"]: numbers(asked, targets(panel)[0], loaded_s)
         for panel in panels()
-        if panel["type"] == "stat"
+        if panel["type"] == "stat" or panel["title"] in STREAMS_ROW
     }
-    assert numbers["Replicas ready"] == 1
-    assert numbers["Answers that are errors"] == 0
-    assert numbers["Speed"] > 1
-    assert 0 < numbers["Busy"] <= 1.1
+    assert told.keys() >= STREAMS_ROW
+    assert told["Replicas ready"] == [1]
+    assert told["Answers that are errors"] == [0]
+    assert told["Speed"][0] > 1
+    assert 0 < told["Busy"][0] <= 1.1
+    assert told["Open streams"] == [PEOPLE]
+    assert 0 <= told["Worst lag"][0] < Settings().stream_buffer_s + 1
+    assert told["Partials"][0] > 0
+    assert told["Finals"][0] > 0
+    assert told["Streams that ended"][0] > 0
+
+
+def test_close_codes_are_no_answers(watched):
+    _, asked, loaded_s = watched
+    (answers,) = [panel for panel in panels() if panel["title"] == "Answers by status"]
+    found = asked.query(substituted(targets(answers)[0]), loaded_s)
+    assert {one["metric"]["status"] for one in found} == {"200", "202", "415"}
 
 
 def test_nothing_fires_while_all_is_well(watched):
-    _, asked = watched
+    _, asked, _ = watched
     assert asked.query('ALERTS{alertstate="firing"}') == []
 
 
@@ -120,6 +206,23 @@ def test_trouble_shows_in_what_alerts_watch(tmp_path, settings, status, recorded
             assert status in {one.result().status_code for one in sent}
             found = asked.query(f"{recorded} > 0.01")
         assert found
+
+
+async def test_a_refused_stream_shows_in_what_alerts_watch(tmp_path):
+    wanted = "job:stt_streams_refused:ratio_rate5m > 0.01 and on () instance:stt_streams:ratio == 1"
+    settings = {"STT_MAX_STREAMS": "1", "STT_JOBS_DIR": str(tmp_path / "jobs")}
+    with (
+        serving(PACKAGED_BUNDLE, **settings) as client,
+        prometheus(tmp_path, client.base_url.netloc.decode()) as asked,
+    ):
+        async with streaming(client) as first:
+            await first.begin()
+            ends_s = time.monotonic() + PATIENCE_S
+            while not asked.query(wanted):
+                assert time.monotonic() < ends_s, wanted
+                async with streaming(client) as second:
+                    await second.rest()
+                    assert second.close_code == 1013
 
 
 def test_the_rules_do_what_their_cases_say():

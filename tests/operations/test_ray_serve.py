@@ -1,11 +1,15 @@
 """Ray Serve with two replicas: killed, measured, scaled and stopped, by way of real sockets."""
 
+import asyncio
+import importlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -13,16 +17,29 @@ from types import SimpleNamespace
 import httpx
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 from ray_processes import FOLDER, PATIENCE_S, below, environment, needs_ray, wait_until
-from recordings import recordings
+from recordings import cer, recordings
+from socket_client import of_type, pcm, streaming
 
 from service.config import Settings
+from service.lanes import Lane
+from service.metrics import Metrics
 
 pytestmark = needs_ray
 
 REPLICA = "ray::ServeReplica:speech"
 CLIENTS = 4
 CONFIG = yaml.safe_load((FOLDER / "serve.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def module():
+    """deploy/ray/serving.py, as Serve imports it."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.syspath_prepend(FOLDER)
+        warnings.simplefilter("ignore")  # Ray's own
+        return importlib.import_module("serving")
 
 
 def free_port():
@@ -117,6 +134,26 @@ def test_each_replica_is_a_target_that_counts_what_it_answered(cluster):
     assert all(counted(target) > 0 for target in found)
 
 
+async def test_a_stream_stays_with_one_replica_and_is_counted_there(cluster):
+    clip, other = recordings()[:2]
+    async with streaming(cluster.client) as first, streaming(cluster.client) as second:
+        for client, recording in ((first, clip), (second, other)):
+            await client.begin()
+            await client.send(pcm(recording.waveform()))
+        found = await asyncio.to_thread(targets, cluster.client)
+        assert sum([active(await asyncio.to_thread(scrape, one)) for one in found]) == 2
+        for client, recording in ((first, clip), (second, other)):
+            await client.say("stop")
+            finals = of_type(await client.rest(), "final")
+            text = " ".join(final["text"] for final in finals)
+            assert cer(recording.text, text) < 0.4
+            assert client.close_code == 1000
+
+
+def active(text):
+    return float(re.search(r"^stt_active_streams (\S+)$", text, re.MULTILINE)[1])
+
+
 def test_jobs_are_not_offered_where_no_replica_has_an_address(cluster):
     file = {"file": recordings()[0].path.read_bytes()}
     assert cluster.client.post("/jobs", files=file).status_code == 404
@@ -139,9 +176,40 @@ def test_a_killed_replica_costs_only_the_requests_inside_it_and_is_replaced(clus
     wait_until(lambda: len(targets(client)) == 2 and is_ready(client), "its metrics")
 
 
-def test_the_file_and_the_code_agree():
+def test_the_file_and_the_code_agree(module):
     speech, targets_application = CONFIG["applications"]
     assert speech["args"] == targets_application["args"]
     known = {f"STT_{name.upper()}" for name in Settings.model_fields}
     assert set(speech["runtime_env"]["env_vars"]) <= known
-    assert CONFIG["http_options"]["request_timeout_s"] > Settings().request_timeout_s
+    # It would end streams, too: Serve's proxy counts the whole life of a WebSocket.
+    assert "request_timeout_s" not in CONFIG["http_options"]
+    policy = speech["deployments"][0]["autoscaling_config"]["policy"]
+    assert policy["policy_function"] == f"serving:{module.Demand.__name__}"
+    module.Demand(**policy["policy_kwargs"])
+
+
+def test_replicas_follow_waiting_audio_and_open_streams(module):
+    demand = module.Demand(target_s=50, bulk_target_s=2000, target_streams=5)
+
+    def wanted(**signals):
+        found = {name: dict(enumerate(values)) for name, values in signals.items()}
+        return demand(SimpleNamespace(aggregated_metrics=found))[0]
+
+    assert wanted() == 1
+    assert wanted(streams=[5, 5]) == 2
+    assert wanted(streams=[8, 8], waiting_s=[10.0, 0.0]) == 4
+    assert wanted(streams=[1, 0], waiting_s=[200.0, 0.0]) == 4
+    assert wanted(streams=[1, 0], waiting_bulk_s=[3000.0, 3000.0]) == 3
+
+
+async def test_what_a_replica_tells_is_what_the_policy_asks_for(module):
+    metrics = Metrics(CollectorRegistry())
+    replica = SimpleNamespace(_service=SimpleNamespace(metrics=metrics))
+    tell = module.Speech.func_or_class.record_autoscaling_stats
+    assert await tell(replica) == {"waiting_s": 0, "waiting_bulk_s": 0, "streams": 0}
+    metrics.active_streams.set(7)
+    for lane, waiting_s in ((Lane.LIVE, 1.0), (Lane.INTERACTIVE, 2.0), (Lane.BULK, 30.0)):
+        metrics.queue_audio_seconds.labels(lane).set(waiting_s)
+    told = await tell(replica)
+    assert told == {"waiting_s": 3, "waiting_bulk_s": 30, "streams": 7}
+    assert module.Demand(1, 1, 1)._targets.keys() == told.keys()

@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "docker" / "prometheus"
 DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "wsm-stt.json"
-RATE_INTERVAL = "20s"  # in place of Grafana's variable
+RATE_INTERVAL = "60s"  # in place of Grafana's variable
 PATIENCE_S = 60
 
 
@@ -27,9 +27,9 @@ class Prometheus:
 
     client: httpx.Client
 
-    def query(self, expression: str) -> list[dict[str, object]]:
-        """What an expression gives now."""
-        return self._ask("query", query=expression)
+    def query(self, expression: str, at_s: float | None = None) -> list[dict[str, object]]:
+        """What an expression gives now, or gave at a time since the epoch."""
+        return self._ask("query", query=expression, **({} if at_s is None else {"time": at_s}))
 
     def query_range(
         self, expression: str, start_s: float, end_s: float, step_s: float

@@ -55,6 +55,7 @@ async def test_what_is_served_is_described(service, folder):
     }
     assert sample(service, "stt_model_info", **labels) == 1
     assert sample(service, "stt_sessions") == service.loaded.sessions
+    assert sample(service, "stt_max_streams") == service.settings.max_streams
     assert sample(service, "stt_model_memory_bytes", model="tiny") >= 0
     await service.drain()
 

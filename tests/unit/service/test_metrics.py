@@ -25,6 +25,7 @@ EXPECTED = {
     "stt_queue_size": ("lane",),
     "stt_queue_audio_seconds": ("lane",),
     "stt_active_streams": (),
+    "stt_max_streams": (),
     "stt_stream_lag_seconds": (),
     "stt_stream_partial_latency_seconds": (),
     "stt_stream_final_latency_seconds": (),

@@ -44,8 +44,13 @@ def model():
 
 
 @pytest.fixture
-def loop(model):
-    return ChunkLoop(model, 3, Metrics(CollectorRegistry()))
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def loop(model, registry):
+    return ChunkLoop(model, 3, Metrics(registry))
 
 
 def submit(loop, mark, state=0.0, length=8):
@@ -69,6 +74,13 @@ async def test_what_waits_while_the_graph_is_busy_is_one_batch_up_to_the_bound(l
     results = await asyncio.gather(first, *others)
     assert model.batches == [[1.0], [2.0, 3.0, 4.0], [5.0]]
     assert [result.state["sum"][0] for result in results] == [8, 16, 24, 32, 40]
+
+
+async def test_batches_are_measured(loop, registry):
+    await submit(loop, 1.0, length=6)
+    for name, expected in {"batch_size": 1.0, "batch_audio_seconds": 6 / 16_000}.items():
+        assert registry.get_sample_value(f"stt_{name}_sum") == expected
+    assert registry.get_sample_value("stt_inference_duration_seconds_count") == 1
 
 
 async def test_a_stream_that_left_is_not_computed(loop, model):
