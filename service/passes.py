@@ -89,14 +89,18 @@ class Passes:
         advance(0)
         edges = [*(segment.start_sample for segment in segments), waveform.size]
 
-        async def infer(segment: Segment, samples: int) -> Inference:
-            answer = await self._infer_one(segment.of(waveform), lane, deadline_s)
+        async def infer(segment: Segment, samples: int, is_silent: bool) -> Inference:
+            answer = await self._infer_one(segment.of(waveform), is_silent, lane, deadline_s)
             advance(samples / self._manifest.sample_rate_hz)
             return answer
 
+        # All at once, so that segments enter the queue in their order.
+        silences = await self._in_thread(_silences, waveform, segments)
         answers = [
-            asyncio.create_task(infer(segment, end - start))
-            for segment, (start, end) in zip(segments, pairwise(edges), strict=True)
+            asyncio.create_task(infer(segment, end - start, is_silent))
+            for segment, (start, end), is_silent in zip(
+                segments, pairwise(edges), silences, strict=True
+            )
         ]
         inference = await self._gather(answers, segments, waveform, beginning)
         logits = await self._in_thread(self._without_lone_sounds, inference.logits, waveform)
@@ -158,14 +162,18 @@ class Passes:
         )
 
     async def _infer_one(
-        self, waveform: FloatArray, lane: Lane, deadline_s: float | None
+        self, waveform: FloatArray, is_silent: bool, lane: Lane, deadline_s: float | None
     ) -> Inference:
         """Logits of one pass; silence is not asked about, since models answer all the same."""
-        if await self._in_thread(is_silent, waveform):
+        if is_silent:
             manifest = self._manifest
             blank = blank_logits(waveform.size, manifest.samples_per_frame, manifest.vocabulary)
             return Inference(blank, queue_s=0.0, inference_s=0.0)
         return await self._batcher.submit(waveform, lane=lane, deadline_s=deadline_s)
+
+
+def _silences(waveform: FloatArray, segments: Sequence[Segment]) -> list[bool]:
+    return [is_silent(segment.of(waveform)) for segment in segments]
 
 
 def _join(
