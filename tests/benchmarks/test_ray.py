@@ -1,12 +1,14 @@
-"""The Ray Data job with one actor and with two, each with a core of its own."""
+"""Ray with one actor or replica and with two, each with a core of its own."""
 
 import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ray_processes import FOLDER, environment, needs_ray
+from ray_serving import serving
 from recordings import recordings
 
 from tests.benchmarks import options
@@ -14,6 +16,7 @@ from tests.benchmarks.tables import print_table
 
 COPIES = 15
 ROUNDS = min(options.ROUNDS, 3)
+CLIENTS = 8
 
 
 def job_s(source, out, actors):
@@ -57,4 +60,47 @@ def test_two_actors_against_one(tmp_path):
         ["actors", "whole job, s", "first part, s", "speed, start included"],
         rows,
         f"two against one: {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]",
+    )
+
+
+def answering_s(client, wanted):
+    """Seconds until as many clients as there are have got all these answers."""
+
+    def ask(recording):
+        answer = client.post("/transcribe", files={"file": recording.path.read_bytes()})
+        assert answer.status_code == 200, answer.text
+
+    started_s = time.monotonic()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(ask, wanted))
+    return time.monotonic() - started_s
+
+
+@pytest.mark.bench
+@needs_ray
+def test_two_replicas_against_one(tmp_path):
+    wanted = recordings() * COPIES
+    audio_s = sum(one.waveform().size for one in wanted) / 16_000
+    found = {}
+    for replicas in (1, 2):
+        folder = tmp_path / str(replicas)
+        folder.mkdir()
+        with serving(folder, replicas) as cluster:
+            answering_s(cluster.client, recordings())
+            found[replicas] = [answering_s(cluster.client, wanted) for _ in range(ROUNDS)]
+    rows = [
+        [
+            str(replicas),
+            f"{statistics.median(times):.1f}",
+            f"{audio_s / statistics.median(times):.0f}x",
+        ]
+        for replicas, times in found.items()
+    ]
+    ratio = statistics.median(found[1]) / statistics.median(found[2])
+    print_table(
+        f"Ray Serve, {CLIENTS} clients, {audio_s:.0f} s of speech, medians of {ROUNDS}",
+        ["replicas", "all answered, s", "speed"],
+        rows,
+        f"two against one: {ratio:.2f} [{min(found[1]) / max(found[2]):.2f}, "
+        f"{max(found[1]) / min(found[2]):.2f}]",
     )

@@ -5,20 +5,16 @@ import importlib
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from types import SimpleNamespace
 
-import httpx
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
-from ray_processes import FOLDER, PATIENCE_S, below, environment, needs_ray, wait_until
+from ray_processes import FOLDER, below, needs_ray, wait_until
+from ray_serving import is_ready, scrape, serving, targets
 from recordings import cer, recordings
 from socket_client import of_type, pcm, streaming
 
@@ -40,63 +36,6 @@ def module():
         patch.syspath_prepend(FOLDER)
         warnings.simplefilter("ignore")  # Ray's own
         return importlib.import_module("serving")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def configuration(path):
-    """The shipped file, with other ports and a quicker loop; two replicas stay two."""
-    config = yaml.safe_load((FOLDER / "serve.yaml").read_text())
-    config["http_options"]["port"] = free_port()
-    for application in config["applications"]:
-        application["args"]["first_metrics_port"] = free_port()
-    first = config["applications"][0]
-    config["applications"][1]["args"] = first["args"]
-    first["deployments"][0]["autoscaling_config"] |= {"max_replicas": 2}
-    path.write_text(yaml.safe_dump(config))
-    return config["http_options"]["port"]
-
-
-@contextmanager
-def serving(folder):
-    port = configuration(folder / "serve.yaml")
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "ray.serve.scripts", "run", str(folder / "serve.yaml")],
-            env=environment(),
-            stdout=log,
-            stderr=log,
-        ) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client,
-    ):
-        try:
-            wait_until(lambda: len(targets(client)) == 2, "two replicas")
-            wait_until(lambda: is_ready(client), "the first answer")
-            yield SimpleNamespace(process=process, client=client, port=port)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_S)
-
-
-def targets(client):
-    try:
-        answer = client.get("/targets")
-    except httpx.TransportError:
-        return []
-    return answer.json()[0]["targets"] if answer.status_code == 200 else []
-
-
-def is_ready(client):
-    return all("\nstt_ready 1.0" in scrape(target) for target in targets(client))
-
-
-def scrape(target):
-    return httpx.get(f"http://{target}/metrics").text
 
 
 def counted(target):
