@@ -180,12 +180,12 @@ $(SERVE_STAMP): pyproject.toml | $(BIN)/pip
 
 $(DEV_STAMP): pyproject.toml | $(BIN)/pip
 	@echo "==> Installing service, export and developers' tools into $(VENV) (torch is large)"
-	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,dev]'
+	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,dev]'
 	@touch $@ $(SERVE_STAMP)
 
 $(BENCH_STAMP): pyproject.toml | $(BIN)/pip
 	@echo "==> Installing everything, and the servers that the benchmarks compare with, into $(VENV)"
-	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,dev,bench]'
+	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,dev,bench]'
 	@touch $@ $(DEV_STAMP) $(SERVE_STAMP)
 
 # pip is the last thing `python -m venv` writes, so a half-made environment is finished here.

@@ -83,8 +83,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "s",
                 'max(job_endpoint:stt_request_duration:p95_5m{job=~"$job",'
                 'endpoint=~"/transcribe|/v1/audio/transcriptions"})',
-                "Of /transcribe and OpenAI's route, the slower one, in five minutes, long files included. Too long: the row Why is "
-                "it slow says where the time goes.",
+                "Of /transcribe and OpenAI's route, the slower one, in five minutes, long files "
+                "included. Too long: the row Why is it slow says where the time goes.",
                 limit=10,
             ),
             stat(

@@ -9,7 +9,7 @@ from model_export.paper.curves import Comparison, Point, comparisons, slope
 from model_export.paper.results import DeviceResults, slug
 
 MARKERS = "osD^vP*X"
-STYLE = {"svg.hashsalt": "wsm-stt", "font.size": 9}  # the same file from the same figures
+STYLE: Any = {"svg.hashsalt": "wsm-stt", "font.size": 9}  # the same file from the same figures
 NO_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "png": {}}
 
 
