@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from panels import ROWS, Panel
+from panel import Panel
+from panels import ROWS
 
 OUT = Path(__file__).parent / "dashboards" / "wsm-stt.json"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}

@@ -1,56 +1,8 @@
-"""What the dashboard shows: each panel's queries, unit, and what to do about what one sees.
+"""What the dashboard shows: each panel's queries, unit, and what to do about what one sees."""
 
-`$job` and `$instance` are the dashboard's variables; `$__rate_interval` is Grafana's.
-"""
+from panel import REPLICAS, Panel, mean, mean_and_tail, quantile, quantiles, stat
 
-from dataclasses import dataclass
-
-REPLICAS = 'job=~"$job",instance=~"$instance"'
 PROBES = "/health/.*|/metrics"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel.
-
-    Attributes:
-        title: what it shows.
-        description: what it means, and what to do about it.
-        unit: Grafana's name of the unit.
-        queries: PromQL and legend of each line; replicas stand for `{REPLICAS}`.
-        kind: Grafana's name of the panel type.
-        width: in columns, of 24.
-        limit: where the colour turns from green to red; falling, if it is green above.
-        green_above: whether more is better.
-    """
-
-    title: str
-    description: str
-    unit: str
-    queries: tuple[tuple[str, str], ...]
-    kind: str = "timeseries"
-    width: int = 8
-    limit: float | None = None
-    green_above: bool = False
-
-
-def stat(title: str, unit: str, query: str, description: str, **more: object) -> Panel:
-    """A panel of one number."""
-    return Panel(title, description, unit, ((query, ""),), kind="stat", width=4, **more)  # type: ignore[arg-type]
-
-
-def mean(metric: str) -> str:
-    """Mean of what a histogram saw."""
-    seen = f"{{{REPLICAS}}}[$__rate_interval]"
-    return f"sum(rate({metric}_sum{seen})) / sum(rate({metric}_count{seen}))"
-
-
-def quantile(share: float, metric: str, *labels: str, where: str = "") -> str:
-    """Quantile of what a histogram saw, by labels."""
-    by = ", ".join((*labels, "le"))
-    seen = f"{metric}_bucket{{{REPLICAS}{where}}}[$__rate_interval]"
-    return f"histogram_quantile({share}, sum by ({by}) (rate({seen})))"
-
 
 # Statuses of HTTP have three digits, close codes of WebSockets four.
 ANSWERED = f'stt_requests_total{{{REPLICAS},status=~"...",endpoint!~"{PROBES}"}}[$__rate_interval]'
@@ -166,13 +118,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Quantiles over all endpoints but probes. The gap between 50 and 99 % is "
                 "queueing and long files.",
                 "s",
-                tuple(
-                    (
-                        quantile(share, "stt_request_duration_seconds", where=SEEN_BY_CLIENTS),
-                        f"{share:.0%}",
-                    )
-                    for share in (0.5, 0.95, 0.99)
-                ),
+                quantiles((0.5, 0.95, 0.99), "stt_request_duration_seconds", where=SEEN_BY_CLIENTS),
             ),
             Panel(
                 "Where the time goes",
@@ -215,19 +161,13 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "Utterances in a batch. Small on a CPU, by design. Small on a GPU with a queue: "
                 "raise STT_MAX_BATCH_S, STT_MAX_PADDING_RATIO or STT_MAX_WAIT_MS.",
                 "short",
-                (
-                    (mean("stt_batch_size"), "mean"),
-                    (quantile(0.95, "stt_batch_size"), "95 %"),
-                ),
+                mean_and_tail("stt_batch_size"),
             ),
             Panel(
                 "Padding",
                 "Part of each batch that is zeros. Above 10 %: lower STT_MAX_PADDING_RATIO.",
                 "percentunit",
-                (
-                    (mean("stt_batch_padding_ratio"), "mean"),
-                    (quantile(0.95, "stt_batch_padding_ratio"), "95 %"),
-                ),
+                mean_and_tail("stt_batch_padding_ratio"),
             ),
         ),
     ),
@@ -260,10 +200,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "above half a second is felt: add replicas, raise STT_PARTIAL_INTERVAL_S, or serve "
                 "a bundle with a streaming graph; runbook, SttPartialsLate.",
                 "s",
-                tuple(
-                    (quantile(share, "stt_stream_partial_latency_seconds"), f"{share:.0%}")
-                    for share in (0.5, 0.95)
-                ),
+                quantiles((0.5, 0.95), "stt_stream_partial_latency_seconds"),
             ),
             Panel(
                 "Finals",
@@ -271,10 +208,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "STT_ENDPOINT_SILENCE_S or a message, to its text. Slow with quick partials: the "
                 "beam search, so STT_DECODING=greedy or a lower STT_MAX_UTTERANCE_S.",
                 "s",
-                tuple(
-                    (quantile(share, "stt_stream_final_latency_seconds"), f"{share:.0%}")
-                    for share in (0.5, 0.95)
-                ),
+                quantiles((0.5, 0.95), "stt_stream_final_latency_seconds"),
             ),
             Panel(
                 "Streams that ended",

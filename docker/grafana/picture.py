@@ -14,7 +14,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
-from panels import ROWS, Panel
+from panel import Panel
+from panels import ROWS
 from PIL import Image
 
 UNITS = {"s": "s", "percentunit": "%", "bytes": "MB", "reqps": "/s", "cps": "/s"}
