@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_export.front_ends.log_mel import valid_frames
 from service.audio import SAMPLE_RATE_HZ
@@ -59,7 +59,7 @@ class BatchAugmentation:
     gain_db: tuple[float, float] = (-20.0, 6.0)
 
 
-class BatchAugmenter(nn.Module):
+class BatchAugmenter:
     """Changes every row of a batch by chance.
 
     Args:
@@ -68,11 +68,10 @@ class BatchAugmenter(nn.Module):
     """
 
     def __init__(self, amounts: BatchAugmentation, longest_s: float | None = None) -> None:
-        super().__init__()
         self._amounts = amounts
         self._longest_s = math.inf if longest_s is None else longest_s
 
-    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Augment.
 
         Args:
