@@ -112,7 +112,8 @@ def _schedule(options: argparse.Namespace) -> Schedule:
     return Schedule(
         epochs=options.epochs,
         max_steps=options.max_steps,
-        match_epochs=options.match_epochs if options.init == "match" else 0,
+        match_epochs=options.match_epochs if options.init != "random" else 0,
+        distil_epochs=options.distil_epochs if options.init == "distil" else 0,
         learning_rate=options.learning_rate,
         batch_s=options.batch_seconds,
         accumulate=options.accumulate,

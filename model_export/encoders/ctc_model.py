@@ -133,15 +133,16 @@ class CtcModel(nn.Module):
     def lower(self, waveforms: Tensor, lengths: Tensor, stop: int) -> tuple[Tensor, Tensor]:
         """Run the stem and the layers below `stop`: hidden `[B, T, D]` and frame lengths `[B]`."""
         hidden, frame_lengths = self.stem(waveforms, lengths)
-        return self._run(hidden, frame_lengths, range(stop)), frame_lengths
+        return self.through(hidden, frame_lengths, range(stop)), frame_lengths
 
     def upper(self, hidden: Tensor, frame_lengths: Tensor, start: int) -> Tensor:
         """Run the layers from `start` and the head: logits `[B, T, V]`."""
-        hidden = self._run(hidden, frame_lengths, range(start, len(self.layers)))
+        hidden = self.through(hidden, frame_lengths, range(start, len(self.layers)))
         logits: Tensor = self.head(self.final_norm(hidden))
         return logits
 
-    def _run(self, hidden: Tensor, frame_lengths: Tensor, indices: range) -> Tensor:
+    def through(self, hidden: Tensor, frame_lengths: Tensor, indices: range) -> Tensor:
+        """Run some layers: hidden frames `[B, T, D]` to hidden frames."""
         valid_mask = valid_frames(frame_lengths, hidden.shape[1])
         positions = self._positions_for(hidden, indices)
         for index in indices:

@@ -83,8 +83,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     add(
         "--init",
         default="random",
-        choices=("random", "match"),
-        help="match imitates attention first",
+        choices=("random", "match", "distil"),
+        help="match imitates attention first; distil then all layers of the base",
     )
     add("--also-train", default=[], action="append", choices=ALSO_TRAIN, help="may be repeated")
 
@@ -94,6 +94,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     add("--epochs", default=10.0, type=float, help="passes over the clips (%(default)s)")
     add("--max-steps", type=count, metavar="N", help="optimiser steps, instead of --epochs")
     add("--match-epochs", default=2.0, type=float, help="passes of --init match (%(default)s)")
+    add("--distil-epochs", default=2.0, type=float, help="passes of --init distil (%(default)s)")
     add("--learning-rate", default=5e-4, type=float, help="highest (%(default)s)")
     add("--clip-norm", default=1.0, type=float, help="longest gradient (%(default)s)")
     add(

@@ -25,6 +25,7 @@ from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
 from model_export.training.batch_augment import BatchAugmentation, BatchAugmenter
 from model_export.training.chunk_draws import ChunkDraws
+from model_export.training.distilling import DistillingObjective
 from model_export.training.feature_cache import CacheRequest, cached_examples
 from model_export.training.matching import MatchingObjective
 from model_export.training.memory import MemoryTrimmer
@@ -32,7 +33,12 @@ from model_export.training.objective import CtcObjective
 from model_export.training.progress import reporting_callbacks
 from model_export.training.ranks import this_process
 from model_export.training.resuming import CheckpointSeal, claim_run, newest_checkpoint, sole_user
-from model_export.training.schedule import Schedule, matching_arguments, training_arguments
+from model_export.training.schedule import (
+    Schedule,
+    distilling_arguments,
+    matching_arguments,
+    training_arguments,
+)
 from model_export.training.stopping import EarlyStopping, SignalStop, had_stalled
 from model_export.training.trainer import Measure, Outcome, SelectiveTrainer
 from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
@@ -78,6 +84,8 @@ class FineTuning:
         self._start = start
         if schedule.augment_batches and cache_dir is not None:
             raise TrainingRefused("a cache keeps hidden frames; no batch of it can be augmented")
+        if schedule.distil_epochs and cache_dir is not None:
+            raise TrainingRefused("a cache keeps hidden frames; distilling begins with waveforms")
         self._process = this_process()
         torch.manual_seed(schedule.seed)
         self.model = build_from_spec(spec)
@@ -122,6 +130,8 @@ class FineTuning:
         dev_examples = self._examples(dev.clips, 1)
         if self._schedule.match_epochs:
             self._match(train_examples, dev_examples)
+        if self._schedule.distil_epochs:
+            self._distil(train_examples, dev_examples)
         rates = self._learn(train_examples, dev_examples)
         if self._process.is_main_process:
             save_checkpoint(self._out, self.spec, self.model)
@@ -158,6 +168,16 @@ class FineTuning:
             chunks=self._chunks,
         )
         arguments = matching_arguments(self._schedule, self._out / "matching")
+        self._train(objective, arguments, _nothing_more, train, dev)
+
+    def _distil(self, train: Examples, dev: Examples) -> None:
+        objective = DistillingObjective(
+            self.model,
+            build_teacher(self.spec),
+            layer_count=len(self.model.layers) - self.spec.added_layers,
+            chunks=self._chunks,
+        )
+        arguments = distilling_arguments(self._schedule, self._out / "distilling")
         self._train(objective, arguments, _nothing_more, train, dev)
 
     def _learn(self, train: Examples, dev: Examples) -> dict[str, float]:

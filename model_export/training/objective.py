@@ -58,9 +58,7 @@ class CtcObjective(nn.Module):
         self.blank_id = blank_id
         self.spec = spec
         self.chunks = chunks
-        self._keys_to_ignore_on_save = None  # the Trainer asks for it when keys are missing
-        self.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
+        keep_learning_state(self)
 
     def forward(self, inputs: Tensor, input_lengths: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Compute the losses.
@@ -101,6 +99,14 @@ class CtcObjective(nn.Module):
         learns = any(parameter.requires_grad for parameter in stem.parameters())
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
             return self.model.lower(inputs, input_lengths, self.first_layer)
+
+
+def keep_learning_state(objective: nn.Module) -> None:
+    """Let an objective's state hold what learns and nothing else."""
+    # The Trainer asks for it when keys are missing.
+    objective._keys_to_ignore_on_save = None  # type: ignore[assignment]
+    objective.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
+    objective.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
 
 
 def _drop_frozen(

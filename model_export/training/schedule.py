@@ -29,8 +29,10 @@ class Schedule:
         epochs: passes over the training clips.
         max_steps: optimiser steps instead of epochs.
         match_epochs: passes, before those, in which new mixers imitate the attention they replace.
+        distil_epochs: passes, between the two, in which all that learns imitates the base.
         learning_rate: highest rate, after the warm-up.
         match_learning_rate: the same while matching.
+        distil_learning_rate: the same while distilling.
         batch_s: padded seconds of audio in a batch, of one process.
         accumulate: batches of each process that an optimiser step learns from.
         clip_norm: longest gradient of a step; longer ones are scaled down to it.
@@ -46,8 +48,10 @@ class Schedule:
     epochs: float = 10.0
     max_steps: int | None = None
     match_epochs: float = 0.0
+    distil_epochs: float = 0.0
     learning_rate: float = 5e-4
     match_learning_rate: float = 2e-3
+    distil_learning_rate: float = 1e-3
     batch_s: float = 120.0
     accumulate: int = 1
     clip_norm: float = 1.0
@@ -76,11 +80,12 @@ def loading_processes(batch_s: float) -> int:
 
 def matching_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
     """What the Trainer needs to know while mixers imitate attention."""
-    arguments = training_arguments(schedule, folder)
-    arguments.num_train_epochs = schedule.match_epochs
-    arguments.learning_rate = schedule.match_learning_rate
-    arguments.metric_for_best_model = "eval_loss"
-    return arguments
+    return _imitating(schedule, folder, schedule.match_epochs, schedule.match_learning_rate)
+
+
+def distilling_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
+    """What the Trainer needs to know while a student imitates its base."""
+    return _imitating(schedule, folder, schedule.distil_epochs, schedule.distil_learning_rate)
 
 
 def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
@@ -122,3 +127,13 @@ def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         report_to="none",
     )
+
+
+def _imitating(
+    schedule: Schedule, folder: Path, epochs: float, learning_rate: float
+) -> TrainingArguments:
+    arguments = training_arguments(schedule, folder)
+    arguments.num_train_epochs, arguments.max_steps = epochs, -1
+    arguments.learning_rate = learning_rate
+    arguments.metric_for_best_model = "eval_loss"
+    return arguments

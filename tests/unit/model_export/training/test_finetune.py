@@ -299,6 +299,32 @@ def test_matching_brings_mixers_closer_to_attention(
     assert losses[-1] < losses[0] / 2
 
 
+def test_frames_of_a_cache_cannot_be_distilled(spec: ModelSpec, tmp_path: Path) -> None:
+    schedule = replace(SHORT, distil_epochs=1)
+    with pytest.raises(TrainingRefused, match="begins with waveforms"):
+        FineTuning(spec, out=tmp_path, schedule=schedule, cache_dir=tmp_path / "cache")
+
+
+def test_a_student_of_its_base_comes_nearer_and_goes_on_where_it_was_stopped(
+    streaming_spec: ModelSpec, spoken: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = replace(SHORT, epochs=1, copies=1, match_epochs=1, distil_epochs=4)
+
+    def start(out: str) -> dict[str, float]:
+        run = FineTuning(streaming_spec, out=tmp_path / out, schedule=schedule)
+        return run.run(spoken, spoken)
+
+    expected = start("whole")
+    losses = logged(tmp_path / "whole" / "distilling", "eval_loss")
+    assert losses[-1] < losses[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=5)])
+        with pytest.raises(Killed):
+            start("stopped")
+    assert list((tmp_path / "stopped" / "distilling").glob("checkpoint-*"))
+    assert start("stopped") == expected
+
+
 def test_a_seed_gives_one_start(spec: ModelSpec, tmp_path: Path) -> None:
     def head(seed: int) -> Tensor:
         schedule = Schedule(seed=seed)
