@@ -8,7 +8,8 @@ megabytes that unfold into hours of samples get further than the limits.
 
 import io
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -117,24 +118,43 @@ def check_format(rate_hz: int, channels: int, limits: AudioLimits) -> None:
         )
 
 
+def decoded_pieces(
+    file: IO[bytes], limits: AudioLimits
+) -> Generator[tuple[float, FloatArray], None, None]:
+    """Decode a file piece by piece; `decode_audio` says what it raises.
+
+    Args:
+        file: seekable; stays open.
+        limits: what to refuse.
+
+    Yields:
+        The seconds that the file promises, or that it gave by now if they are more; and the next
+        samples `[samples]`, none the first time.
+    """
+    if file.seek(0, io.SEEK_END) == 0:
+        raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
+    samples = 0
+    with open_recording(file) as recording:
+        promised_s = recording.promised_s or 0.0
+        _check_duration(promised_s, limits)
+        for piece in itertools.chain([_NOTHING], _resampled(_checked(recording.blocks, limits))):
+            samples += piece.size
+            decoded_s = samples / SAMPLE_RATE_HZ
+            _check_duration(decoded_s, limits)
+            yield max(promised_s, decoded_s), piece
+    _check_samples(samples, limits)
+
+
 def _decode(
     file: IO[bytes], limits: AudioLimits, watch: Callable[[float], None] | None
 ) -> FloatArray:
-    if file.seek(0, io.SEEK_END) == 0:
-        raise EmptyAudio("the file is empty", found=0, limit=limits.min_samples)
     decoded = bytearray()
-    with open_recording(file) as recording:
-        seconds = recording.promised_s or 0.0
-        _check_duration(seconds, limits)
-        for waveform in itertools.chain([_NOTHING], _resampled(_checked(recording.blocks, limits))):
-            decoded += waveform.data
-            decoded_s = len(decoded) / waveform.itemsize / SAMPLE_RATE_HZ
-            _check_duration(decoded_s, limits)
+    with closing(decoded_pieces(file, limits)) as pieces:
+        for seconds, piece in pieces:
+            decoded += piece.data
             if watch is not None:
-                watch(max(seconds, decoded_s))
-    waveform = np.frombuffer(decoded, dtype=np.float32)
-    _check_samples(waveform.size, limits)
-    return waveform
+                watch(seconds)
+    return np.frombuffer(decoded, dtype=np.float32)
 
 
 def _resampled(blocks: Iterator[Block]) -> Iterator[FloatArray]:

@@ -1,6 +1,7 @@
 """Settings from the environment; nothing else in the package reads it."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.logs import LogFormat
 
 PREFIX = "STT_"
+LOADER_VARIABLES = ("PATH", "HOME", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 PACKAGED_BUNDLES = Path(__file__).parent / "bundles"
 PACKAGED_BUNDLE = PACKAGED_BUNDLES / "english"
 
@@ -33,6 +35,13 @@ def visible_gpu() -> str:
 def silence_onnxruntime() -> None:
     """Keep ONNX Runtime from reporting to its maker, as its builds do unless told before import."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def loader_environment() -> dict[str, str]:
+    """What a child that decodes needs to find its libraries; none of our secrets, one thread."""
+    kept = {name: os.environ[name] for name in LOADER_VARIABLES if name in os.environ}
+    folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    return kept | {"PYTHONPATH": folders, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 class InvalidSettings(Exception):
@@ -120,6 +129,20 @@ class Settings(BaseSettings):
     """Threads that decode audio and logits, and as many more for files above 1 MiB, so that short
     ones do not wait for them; more keep a fast device fed, and take cores from a model that runs on
     CPU."""
+
+    decode_isolation: Literal["process", "thread"] = (
+        "thread" if sys.platform == "win32" else "process"
+    )
+    """Where audio is decoded: a process for each file, so that what crashes or hangs a decoder
+    costs its own file only, or threads of the service, some milliseconds sooner."""
+
+    decode_timeout_s: PositiveSeconds = 300.0
+    """Longest time that a process decodes one file, or one chunk of a live container, in seconds;
+    then it is killed and the file refused. Two hours of MP3 take about 20 s on one core."""
+
+    decode_memory_bytes: Annotated[int, Field(ge=128 * 1024**2)] = 512 * 1024**2
+    """Most private memory of a process that decodes, in bytes; a file that takes more is
+    refused."""
 
     max_decoded_audio_s: PositiveSeconds = 14_400.0
     """Seconds of decoded audio that all requests together may hold in memory, 64 kB each, beyond

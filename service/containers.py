@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, Protocol
 
 import av
 import av.container
@@ -26,6 +26,15 @@ CONTAINERS = "aac,aiff,amr,au,caf,flac,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3
 WAV_BLOCK_SAMPLES = 1 << 16  # of all channels together
 WAV_MAX_CHUNKS = 1000
 WAV_UNKNOWN_BYTES = 0x7FFF_F000  # 0, this or more stand for "until the end" in a WAV from a pipe
+
+# Do not wait for seconds of a live stream to find out what its header says.
+LIVE_OPTIONS = {
+    "format_whitelist": CONTAINERS,
+    "probesize": "4096",
+    "formatprobesize": "32768",
+    "analyzeduration": "0",
+}
+LIVE_BUFFER_BYTES = 4096
 
 # Containers whose header promises a length, and the seconds a codec's delay may take from it.
 PROMISE_TOLERANCE_S = {"aiff": 0.001, "flac": 0.001, "mov,mp4,m4a,3gp,3g2,mj2": 0.1}
@@ -62,6 +71,37 @@ def open_recording(file: IO[bytes]) -> Iterator[Recording]:
     else:
         with _open_libav(file) as container:
             yield _libav_recording(container)
+
+
+class Pipe(Protocol):
+    """What can be read from its beginning to its end, once."""
+
+    def read(self, size: int) -> bytes:
+        """At least one byte, up to `size`; none at the end."""
+        ...
+
+
+def live_blocks(pipe: Pipe) -> Iterator[Block]:
+    """Decode a container while it arrives.
+
+    Raises:
+        UnsupportedAudio: not audio in a container and codec that we read.
+    """
+    try:
+        opened: Any = av.open(
+            pipe,
+            "r",
+            options=LIVE_OPTIONS,
+            buffer_size=LIVE_BUFFER_BYTES,
+            metadata_errors="replace",
+        )
+        with opened as container:
+            if not container.streams.audio:
+                raise UnsupportedAudio("the stream holds no audio", found=0, limit=1)
+            for frame in container.decode(audio=0):
+                yield frame.sample_rate, planes_of(frame)
+    except (av.FFmpegError, ValueError) as error:
+        raise UnsupportedAudio("the stream is not audio in a container we read") from error
 
 
 def _is_wav_of_known_size(file: IO[bytes]) -> bool:

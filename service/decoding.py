@@ -1,4 +1,4 @@
-"""Files to waveforms off the event loop, in bounded pools of threads and in bounded memory."""
+"""Files to waveforms off the event loop: bounded in threads, processes and memory."""
 
 import asyncio
 import os
@@ -12,6 +12,8 @@ from typing import TypeVar
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ, AudioLimits, Source, decode_audio
 from service.audio_memory import AudioMemory
+from service.isolation.children import Children
+from service.isolation.files import decode_in_child
 
 T = TypeVar("T")
 
@@ -25,11 +27,19 @@ class Decoder:
         limits: what to refuse.
         workers: threads of each kind.
         memory: what all waveforms together may take.
+        children: processes to decode in, closed with the decoder; None decodes in the threads.
     """
 
-    def __init__(self, limits: AudioLimits, workers: int, memory: AudioMemory) -> None:
+    def __init__(
+        self,
+        limits: AudioLimits,
+        workers: int,
+        memory: AudioMemory,
+        children: Children | None = None,
+    ) -> None:
         self._limits = limits
         self._memory = memory
+        self.children = children
         self._threads = ThreadPoolExecutor(workers, "stt-decode")
         self._large_threads = ThreadPoolExecutor(workers, "stt-decode-large")
 
@@ -54,6 +64,8 @@ class Decoder:
         """Let the threads go; what runs in them ends on its own."""
         for threads in (self._threads, self._large_threads):
             threads.shutdown(wait=False, cancel_futures=True)
+        if self.children is not None:
+            self.children.close()
 
     async def _decode(self, source: Source, resize: Callable[[float], None]) -> FloatArray:
         stop = Event()
@@ -65,7 +77,10 @@ class Decoder:
 
         is_large = await self.run(_size_bytes, source) > LARGE_BYTES
         threads = self._large_threads if is_large else self._threads
-        job = threads.submit(decode_audio, source, self._limits, watch=watch)
+        if self.children is None:
+            job = threads.submit(decode_audio, source, self._limits, watch=watch)
+        else:
+            job = threads.submit(decode_in_child, self.children, source, self._limits, watch)
         decoding = asyncio.wrap_future(job)
         try:
             return await asyncio.shield(decoding)

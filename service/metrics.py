@@ -44,6 +44,9 @@ class Metrics:
         self.audio_decode_duration = self._histogram(
             "stt_audio_decode_duration_seconds", "Bytes to waveform, per request.", _STAGE_S
         )
+        self.decoder_deaths = self._counter(
+            "stt_decoder_deaths_total", "Decoding processes that ended before their file.", "reason"
+        )
         self.decoded_audio_seconds = self._gauge(
             "stt_decoded_audio_seconds",
             "Decoded audio held in memory, beyond the first 30 s of each request.",

@@ -20,6 +20,8 @@ from service.config import Settings
 from service.ctc import Transcript
 from service.decoding import Decoder
 from service.errors import InvalidRequest, Overloaded
+from service.isolation.children import Children, Death
+from service.isolation.wire import Bounds
 from service.metrics import Metrics
 from service.options import Options
 from service.passes import InThread, Passes, Progress
@@ -99,7 +101,8 @@ class Transcriber:
             min_samples=manifest.receptive_field_samples,
         )
         memory = AudioMemory(settings.max_decoded_audio_s, metrics, batcher.retry_after_s)
-        self._decoder = Decoder(limits, settings.decode_workers, memory)
+        children = _open_children(settings, metrics)
+        self._decoder = Decoder(limits, settings.decode_workers, memory, children)
         self._passes = Passes(manifest, batcher, settings, self._decoder.run)
 
     async def transcribe(
@@ -207,6 +210,11 @@ class Transcriber:
         """Calls something short in one of the threads that read logits."""
         return self._decoder.run
 
+    @property
+    def children(self) -> Children | None:
+        """Processes to decode in, if that is not done in threads."""
+        return self._decoder.children
+
     def close(self) -> None:
         """Let the threads go; what runs in them ends on its own."""
         self._decoder.close()
@@ -214,6 +222,15 @@ class Transcriber:
     def _only_language(self) -> str | None:
         languages = self._manifest.languages
         return languages[0] if len(languages) == 1 else None
+
+
+def _open_children(settings: Settings, metrics: Metrics) -> Children | None:
+    if settings.decode_isolation == "thread":
+        return None
+    for death in Death:
+        metrics.decoder_deaths.labels(death)
+    bounds = Bounds(settings.decode_timeout_s, settings.decode_memory_bytes)
+    return Children(bounds, lambda death: metrics.decoder_deaths.labels(death).inc())
 
 
 def _batch_facts(inference: Inference) -> Mapping[str, Fact]:

@@ -8,6 +8,25 @@ import numpy.typing as npt
 import pytest
 from checkpoints import MakeBase, base_maker
 
+from service.isolation.children import Children
+from service.isolation.wire import Bounds
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _decoding_in_threads() -> Iterator[None]:
+    """What runs within the tests shares their process; servers of their own decode in others."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("STT_DECODE_ISOLATION", "thread")
+        yield
+
+
+@pytest.fixture(scope="session")
+def children() -> Iterator[Children]:
+    """Processes to decode in."""
+    started = Children(Bounds(timeout_s=60, memory_bytes=512 * 1024**2), lambda death: None)
+    yield started
+    started.close()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Containers as they arrive, such as Opus in webm from a browser's MediaRecorder.
+"""Containers as they arrive, such as Opus in webm from a browser's MediaRecorder, in a thread.
 
 libav asks for bytes when it wants them, so it runs in a thread of its own, which waits where the
 bytes end. Whoever feeds it waits in turn until the thread wants more: what a chunk completes has
@@ -9,25 +9,15 @@ has decoded is taken from it.
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
-import av
 import numpy as np
 
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ, AudioLimits
-from service.containers import CONTAINERS, planes_of
-from service.errors import ServiceError, UnsupportedAudio
-from service.streaming.sources import Resampler
+from service.containers import live_blocks
+from service.errors import ServiceError
+from service.resampling import Resampler
 
-# Do not wait for seconds of audio to find out what the header says.
-OPTIONS = {
-    "format_whitelist": CONTAINERS,
-    "probesize": "4096",
-    "formatprobesize": "32768",
-    "analyzeduration": "0",
-}
-BUFFER_BYTES = 4096
 PIECE_SAMPLES = 5 * SAMPLE_RATE_HZ  # decoded ahead
 
 
@@ -79,7 +69,7 @@ class ContainerSource:
         self._decoded: list[FloatArray] = []
         self._is_full = False
         self._taken = threading.Event()
-        self._failure: Exception | None = None
+        self._failure: ServiceError | None = None
         self._loop = asyncio.get_running_loop()
         self._waits = asyncio.Event()
         self._is_over = self._is_closed = False
@@ -136,26 +126,17 @@ class ContainerSource:
             self._decode()
         except ServiceError as error:
             self._failure = error
-        except (av.FFmpegError, ValueError) as error:
-            self._failure = UnsupportedAudio("the stream is not audio in a container we read")
-            self._failure.__cause__ = error
         finally:
             self._is_over = True
             self._tell()
 
     def _decode(self) -> None:
-        opened: Any = av.open(
-            self._pipe, "r", options=OPTIONS, buffer_size=BUFFER_BYTES, metadata_errors="replace"
-        )
-        with opened as container:
-            if not container.streams.audio:
-                raise UnsupportedAudio("the stream holds no audio", found=0, limit=1)
-            for frame in container.decode(audio=0):
-                if self._is_closed:
-                    return
-                self._decoded.append(self._resampler.add(frame.sample_rate, planes_of(frame)))
-                if sum(piece.size for piece in self._decoded) >= PIECE_SAMPLES:
-                    self._wait_until_taken()
+        for rate_hz, block in live_blocks(self._pipe):
+            if self._is_closed:
+                return
+            self._decoded.append(self._resampler.add(rate_hz, block))
+            if sum(piece.size for piece in self._decoded) >= PIECE_SAMPLES:
+                self._wait_until_taken()
         self._decoded.append(self._resampler.end())
 
     def _wait_until_taken(self) -> None:

@@ -13,6 +13,7 @@ from service.batcher import Batcher, Lane
 from service.bundle import Manifest
 from service.config import Settings
 from service.errors import NotReady, Overloaded
+from service.isolation.live import IsolatedContainer
 from service.metrics import Metrics
 from service.options import Options
 from service.reading import Reader
@@ -232,9 +233,12 @@ class Streams:
         return (await self._engine.batcher.submit(waveform, lane=Lane.LIVE)).logits
 
     def _source(self, audio: AudioFormat) -> Source:
-        if audio.encoding == "container":
+        if audio.encoding != "container":
+            return RawSource(audio, self._limits)
+        children = self._engine.transcriber.children
+        if children is None:
             return ContainerSource(self._limits)
-        return RawSource(audio, self._limits)
+        return IsolatedContainer(children, self._limits)
 
     def _take_seats(self, count: int) -> None:
         self._seats += count

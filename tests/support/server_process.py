@@ -19,7 +19,8 @@ Process = subprocess.Popen[str]
 @contextmanager
 def process(folder: Path, command: str = "run", *files: Path, **settings: str) -> Iterator[Process]:
     """A command of `wsm-serve` with this bundle; killed if it is still there at the end."""
-    environment = os.environ | {"STT_BUNDLE": str(folder), "STT_PORT": "0", "STT_DEVICE": "cpu"}
+    usual = {"STT_PORT": "0", "STT_DEVICE": "cpu", "STT_DECODE_ISOLATION": "process"}
+    environment = os.environ | usual | {"STT_BUNDLE": str(folder)}
     with subprocess.Popen(
         [sys.executable, "-m", "service", command, *map(str, files)],
         env=environment | settings,

@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -6,12 +7,21 @@ from audio_files import encode
 
 from service.audio import AudioLimits, decode_audio
 from service.errors import UnsupportedAudio
+from service.isolation.live import IsolatedContainer
 from service.streaming.live_container import ContainerSource
 from service.streaming.sources import AudioFormat, RawSource
 
 BROWSER = Path(__file__).parents[3] / "assets" / "browser"
 LIMITS = AudioLimits(max_channels=2, min_rate_hz=4000, max_rate_hz=96_000)
 PIECE_BYTES = 1500
+
+
+@pytest.fixture(params=["thread", "process"])
+def container_source(request, children):
+    """Opens containers in a thread, or in a process."""
+    if request.param == "thread":
+        return ContainerSource
+    return partial(IsolatedContainer, children)
 
 
 async def joined(parts):
@@ -45,9 +55,9 @@ async def test_floats_that_are_no_audio_are_refused():
 
 
 @pytest.mark.parametrize("name", ["chromium.webm", "chromium.mp4"])
-async def test_what_a_browser_records_is_decoded_as_it_arrives(name):
+async def test_what_a_browser_records_is_decoded_as_it_arrives(container_source, name):
     data = (BROWSER / name).read_bytes()
-    pieces, rest = await fed(source := ContainerSource(LIMITS), data)
+    pieces, rest = await fed(source := container_source(LIMITS), data)
     source.close()
     whole = decode_audio(data)
     np.testing.assert_allclose(np.concatenate([*pieces, rest]), whole, atol=1e-6)
@@ -56,25 +66,25 @@ async def test_what_a_browser_records_is_decoded_as_it_arrives(name):
 
 
 @pytest.mark.parametrize("data", [b"", b"no audio at all " * 5000], ids=["nothing", "garbage"])
-async def test_what_is_no_container_is_refused(data):
-    source = ContainerSource(LIMITS)
+async def test_what_is_no_container_is_refused(container_source, data):
+    source = container_source(LIMITS)
     with pytest.raises(UnsupportedAudio, match="not audio in a container"):
         await fed(source, data)
     source.close()
 
 
-async def test_a_container_outside_the_limits_is_refused():
+async def test_a_container_outside_the_limits_is_refused(container_source):
     tone = np.zeros(16_000, np.float32)
-    source = ContainerSource(AudioLimits(max_channels=1))
+    source = container_source(AudioLimits(max_channels=1))
     with pytest.raises(UnsupportedAudio, match="2 channels"):
         await fed(source, encode(tone, "ogg", "libopus", rate_hz=48_000, layout="stereo"))
     source.close()
 
 
-async def test_a_few_bytes_that_hold_much_are_decoded_as_they_are_taken():
+async def test_a_few_bytes_that_hold_much_are_decoded_as_they_are_taken(container_source):
     data = encode(np.zeros(48_000 * 60, np.float32), "ogg", "libopus", rate_hz=48_000)
     assert len(data) < 150_000
-    source = ContainerSource(LIMITS)
+    source = container_source(LIMITS)
     sizes = [part.size async for part in source.feed(data)]
     sizes += [part.size async for part in source.end()]
     source.close()
