@@ -25,6 +25,9 @@ class Rejection(StrEnum):
     MEMORY_FULL = "memory_full"
     STREAMS_FULL = "streams_full"
     DEADLINE = "deadline"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    RATE_LIMITED = "rate_limited"
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from service.access.guard import Guard
 from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
 from service.protocols.asyncapi import ADDRESS
 from service.routes import asyncapi, deepgram, health, jobs, openai, page, rest, vosk, websocket
+from service.routes.access import AccessControl, Door
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
 
@@ -53,6 +55,9 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.service = service
+    guard = Guard(settings.api_keys_file, metrics_are_open=settings.open_metrics)
+    door = Door(guard, service.metrics, hosts=settings.hosts, origins=settings.cors_origins)
+    app.state.door = door
     app.include_router(rest.router)
     app.include_router(openai.router)
     if with_jobs:
@@ -63,6 +68,7 @@ def create_app(
     app.include_router(page.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
+    app.add_middleware(AccessControl, door=door)
     app.add_middleware(
         RequestContext, metrics=service.metrics, tracer=service.tracer, endpoints=endpoints
     )

@@ -9,6 +9,7 @@ from platformdirs import user_state_path
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.access.settings import AccessSettings
 from service.logs import LogFormat
 
 PREFIX = "STT_"
@@ -48,7 +49,7 @@ class InvalidSettings(Exception):
     """A variable holds a value that cannot be used."""
 
 
-class Settings(BaseSettings):
+class Settings(AccessSettings, BaseSettings):
     """How the service runs; each field is the variable of its name in capitals after `STT_`."""
 
     model_config = SettingsConfigDict(
@@ -95,12 +96,6 @@ class Settings(BaseSettings):
     cuda_graphs: bool = False
     """Replay TorchScript archives as CUDA graphs, one for each length bucket. Less launch overhead
     on short audio, for memory that every bucket keeps."""
-
-    host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 for every interface."""
-
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    """TCP port to listen on; 0 takes any free one."""
 
     max_upload_bytes: Positive = 512 * 1024**2
     """Largest request body, in bytes; what passes 1 MiB lies in the temporary folder meanwhile."""

@@ -9,10 +9,13 @@
     │   ├── TruncatedAudio    415  the stream ends before what its header promises
     │   ├── AudioTooLong      413  more seconds than allowed
     │   ├── UploadTooLarge    413  more bytes than allowed
+    │   ├── Unauthorized      401  no key, or none that is valid
+    │   ├── Forbidden         403  a key that does not open this
     │   ├── StreamIdle        408  nothing came from the client of a stream for too long
     │   ├── JobNotFound       404  no such job, or its time is over
     │   └── ModelNotFound     404  no model of this name, where names are OpenAI's to choose
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
+    │   └── RateLimited       429  the key has used what it may
     ├── NotReady              503  loading, or draining before exit
     ├── JobsUnavailable       503  jobs cannot be kept here; the rest is served
     ├── StorageFull           507  the disk has no room for what was sent
@@ -114,6 +117,20 @@ class UploadTooLarge(ClientError):
     ws_close = 1009
 
 
+class Unauthorized(ClientError):
+    """There is no key, or none that is valid."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(ClientError):
+    """Whoever asks is known, or need not be, and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
 class StreamIdle(ClientError):
     """Neither audio nor a message came for too long."""
 
@@ -153,6 +170,13 @@ class Overloaded(ServiceError):
     ) -> None:
         super().__init__(message, found=found, limit=limit)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """The key has used what it may use in a minute, or at once."""
+
+    code = "rate_limited"
+    ws_close = 1008
 
 
 class NotReady(ServiceError):

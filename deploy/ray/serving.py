@@ -76,7 +76,8 @@ class Speech:
     """
 
     async def __init__(self, ports: Ports) -> None:
-        self._settings = load_settings()
+        # Serve listens, where its own options say, so ours tells nothing of who can reach us.
+        self._settings = load_settings().model_copy(update={"host": "0.0.0.0"})
         configure_logging(self._settings.log_level, self._settings.log_format)
         self._application = create_app(self._settings, with_jobs=False)
         self._service = self._application.state.service

@@ -14,7 +14,7 @@ export class Failure extends Error {
 }
 
 const PASSING = new Set([
-  "overloaded", "not_ready", "deadline_exceeded", "connection_lost", "device_lost", "stream_idle",
+  "overloaded", "rate_limited", "not_ready", "deadline_exceeded", "connection_lost", "device_lost", "stream_idle",
 ]);
 
 const SENTENCES = {
@@ -29,6 +29,11 @@ const SENTENCES = {
   truncated_audio: () => "This file breaks off: a part of it is missing. Is the copy complete?",
   empty_audio: () => "There is no sound in this file.",
   audio_too_short: () => "This recording is too short to hold a word.",
+  unauthorized: () => "This server asks for a key. Enter yours above.",
+  forbidden: ({ message }) => `The server does not allow this: ${message}.`,
+  rate_limited: ({ retryAfterS }) =>
+    "This key has used what it may for now. Please try again in " +
+    `${retryAfterS ? duration(retryAfterS) : "a moment"}.`,
   overloaded: ({ retryAfterS }) =>
     "Too many are asking at once. Please try again in " +
     `${retryAfterS ? duration(retryAfterS) : "a moment"}.`,

@@ -34,7 +34,7 @@ async def listen(websocket: WebSocket) -> None:
         )
         model = ModelInfo(name=manifest.name, version=version(DISTRIBUTION))
         teller = Teller(connection.request_id, model, listening)
-        with streams.open(listening.wish) as stream:
+        with streams.open(listening.wish, connection.budget.hear_live) as stream:
             reading = _read(connection, stream, teller)
             await converse(connection, stream, reading, teller.messages_for)
         await connection.send([teller.metadata(stream.position_s)])

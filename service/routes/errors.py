@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.errors import Overloaded, ServiceError
+from service.errors import Overloaded, ServiceError, Unauthorized
 from service.routes.middleware import REQUEST_ID_HEADER
 from service.schemas import ErrorBody
 
@@ -18,9 +18,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 def add_error_handlers(app: FastAPI) -> None:
     """Render every exception that a route can end with."""
-    app.add_exception_handler(ServiceError, _render)
-    app.add_exception_handler(HTTPException, _render)
-    app.add_exception_handler(Exception, _render)
+    app.add_exception_handler(ServiceError, render)
+    app.add_exception_handler(HTTPException, render)
+    app.add_exception_handler(Exception, render)
     app.add_exception_handler(ClientDisconnect, _client_is_gone)
 
 
@@ -35,11 +35,15 @@ def error_responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, An
     }
 
 
-async def _render(request: Request, error: Exception) -> Response:
+async def render(request: Request, error: Exception) -> Response:
+    """The answer that an exception ends with."""
     headers: dict[str, str] = {REQUEST_ID_HEADER: request.state.request_id}
     match error:
         case Overloaded():
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+            status, body = error.status, ErrorBody.of(error)
+        case Unauthorized():
+            headers["WWW-Authenticate"] = "Bearer"
             status, body = error.status, ErrorBody.of(error)
         case ServiceError():
             status, body = error.status, ErrorBody.of(error)

@@ -24,6 +24,7 @@ from service.errors import (
     UploadTooLarge,
 )
 from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding
+from service.passes import Progress
 from service.uploads import CONTENT_TYPE
 
 T = TypeVar("T")
@@ -115,6 +116,19 @@ async def unless(ends: Sequence[Coroutine[Any, Any, NoReturn]], work: Coroutine[
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
+
+
+def charged(request: Request) -> Progress:
+    """What spends a file's audio, from the budget of whoever asks, once it is decoded."""
+    is_known = False
+
+    def spend(_: float, duration_s: float) -> None:
+        nonlocal is_known
+        if not is_known:
+            request.state.budget.hear(duration_s)
+        is_known = True
+
+    return spend
 
 
 async def disconnect(request: Request) -> NoReturn:

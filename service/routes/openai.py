@@ -23,7 +23,7 @@ from service.protocols.openai import (
 from service.protocols.openai_form import FIELDS, Asked, check_model
 from service.routes.errors import error_responses
 from service.routes.event_stream import EventStream
-from service.routes.forms import TRANSCRIPTION_ERRORS, disconnect, time_limit, unless
+from service.routes.forms import TRANSCRIPTION_ERRORS, charged, disconnect, time_limit, unless
 from service.routes.openai_form import ANSWERS, FORM, MODEL_ID
 from service.schemas import Wire
 from service.scribe import Heard
@@ -66,7 +66,13 @@ async def create_transcription(request: Request) -> Response:
         async def transcribe(heard: Heard | None = None) -> Transcription:
             return await unless(
                 (disconnect(request), service.out_of_time()),
-                transcriber.transcribe(upload.file, options, deadline_s=deadline_s, heard=heard),
+                transcriber.transcribe(
+                    upload.file,
+                    options,
+                    deadline_s=deadline_s,
+                    progress=charged(request),
+                    heard=heard,
+                ),
             )
 
         if asked.is_stream:

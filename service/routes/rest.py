@@ -7,7 +7,14 @@ from fastapi import APIRouter, Request, Response
 from service.lifecycle import Service
 from service.options import Options
 from service.routes.errors import error_responses
-from service.routes.forms import AUDIO_FORM, TRANSCRIPTION_ERRORS, disconnect, time_limit, unless
+from service.routes.forms import (
+    AUDIO_FORM,
+    TRANSCRIPTION_ERRORS,
+    charged,
+    disconnect,
+    time_limit,
+    unless,
+)
 from service.schemas import TranscriptionBody
 from service.uploads import receive_upload
 
@@ -38,6 +45,7 @@ async def transcribe(request: Request) -> Response:
                     upload.file,
                     Options.of(upload.fields),
                     deadline_s=deadline_s,
+                    progress=charged(request),
                 ),
             )
     body = TranscriptionBody.of(result, request.state.request_id)

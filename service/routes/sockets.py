@@ -10,10 +10,12 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from service.access.budgets import Budget
 from service.errors import InternalError, ServiceError, StreamIdle
 from service.lifecycle import Service
 from service.logs import REQUEST_ID
 from service.metrics import Metrics
+from service.routes.access import Door
 from service.routes.middleware import REQUEST_ID_HEADER, request_id_of
 from service.schemas import Wire
 from service.streaming.stream import Heard, Stream
@@ -52,11 +54,14 @@ class Connection:
     Attributes:
         request_id: of the stream, in the log.
         close_code: that it ended with, by either side.
+        budget: what the client may use, once it was let in.
 
     Args:
         websocket: not accepted yet.
         idle_s: how long the client may say nothing.
     """
+
+    budget: Budget
 
     def __init__(self, websocket: WebSocket, idle_s: float) -> None:
         self.request_id = request_id_of(websocket.headers)
@@ -121,14 +126,16 @@ async def connected(
         manners: of the protocol.
     """
     service: Service = websocket.app.state.service
+    door: Door = websocket.app.state.door
     connection = Connection(websocket, service.settings.stream_idle_s)
     await connection.accept(manners.id_headers)
     started_s = time.monotonic()
     try:
-        streams = service.ready_for_streams()
-        with streams.seat():
-            yield connection, streams
-            await connection.close()
+        with door.stream(websocket) as connection.budget:
+            streams = service.ready_for_streams()
+            with streams.seat():
+                yield connection, streams
+                await connection.close()
     except WebSocketDisconnect as gone:
         connection.close_code = gone.code
     except ServiceError as error:

@@ -145,7 +145,9 @@ class Recogniser:
                 interim=True,
                 silence_s=self._silence_s,
             )
-            self._stream = self._stack.enter_context(self._streams.open(wish))
+            self._stream = self._stack.enter_context(
+                self._streams.open(wish, self._connection.budget.hear_live)
+            )
             events = aclosing(self._stream.events())
             self._events = await self._stack.enter_async_context(events)
         return self._stream

@@ -41,6 +41,7 @@ class Stream:
         source: makes samples of bytes.
         metrics: fed with the latencies.
         buffer_s: audio that may wait.
+        spend: told of seconds of audio that came; what it raises, `push` does.
         clock: current time in seconds.
     """
 
@@ -51,11 +52,13 @@ class Stream:
         metrics: Metrics,
         *,
         buffer_s: float,
+        spend: Callable[[float], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
         self._source = source
         self._metrics = metrics
+        self._spend = spend
         self._clock = clock
         self._inbox = Inbox(buffer_s, clock)
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
@@ -78,10 +81,12 @@ class Stream:
 
         Raises:
             ClientError: they are not the audio that was agreed on.
+            RateLimited: no more may come.
         """
         async for samples in self._source.feed(chunk):
             if samples.size:
                 await self._inbox.put(samples)
+                self._spend(samples.size / SAMPLE_RATE_HZ)
 
     def finalize(self) -> None:
         """End the utterance, where it is now."""

@@ -1,7 +1,7 @@
 """All streams of the process: who may enter, what each needs, and their end together."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -152,8 +152,12 @@ class Streams:
             self._take_seats(-1)
 
     @contextmanager
-    def open(self, wish: Wish) -> Iterator[Stream]:
+    def open(self, wish: Wish, spend: Callable[[float], None]) -> Iterator[Stream]:
         """A stream, for whoever has a seat.
+
+        Args:
+            wish: what the client wants.
+            spend: told of seconds of audio that came; it may raise `RateLimited`.
 
         Raises:
             InvalidRequest: what is wanted is not served.
@@ -166,7 +170,13 @@ class Streams:
         recogniser = self._recogniser(wish.options)
         session = Session(recogniser, endpointing, interim=wish.interim)
         source = self._source(wish.audio)
-        stream = Stream(session, source, self._metrics, buffer_s=self._settings.stream_buffer_s)
+        stream = Stream(
+            session,
+            source,
+            self._metrics,
+            buffer_s=self._settings.stream_buffer_s,
+            spend=spend,
+        )
         self._open.add(stream)
         if self._draining.is_set():
             stream.leave(NotReady(DRAINING))

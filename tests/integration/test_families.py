@@ -91,7 +91,7 @@ async def test_the_service_says_what_the_checkpoint_says(exported):
         while app.state.service.state is State.LOADING:  # noqa: ASYNC110 (it loads in a thread)
             await asyncio.sleep(0.001)
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             posts = [client.post("/transcribe", files={"file": file}) for file in files]
             answers = await asyncio.gather(*posts)
     assert [answer.json()["text"] for answer in answers] == expected

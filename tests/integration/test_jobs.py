@@ -61,7 +61,7 @@ async def serving(settings):
     service = app.state.service
     await service.start()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         client.service = service
         yield client
     await service.drain()

@@ -16,7 +16,7 @@ from tiny_bundle import RATE_HZ, make_bundle, speak
 from service.uploads import SPOOL_BYTES
 
 HEAD = (
-    b"POST /transcribe HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999\r\n"
+    b"POST /transcribe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n"
     b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
     b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
 )

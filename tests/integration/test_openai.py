@@ -310,7 +310,7 @@ def transcribe_until_refused(client):
 
 def test_a_full_house_is_a_rate_limit(folder):
     head = (
-        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: test\r\nContent-Length: 999\r\n"
+        b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x"
     )
     with (

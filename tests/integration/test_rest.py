@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 @asynccontextmanager
 async def connected(app):
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 

@@ -28,7 +28,7 @@ def half_sent():
         body = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + GOOD
         body += b"\r\n--x--\r\n"
         head = (
-            "POST /transcribe HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+            "POST /transcribe HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\nExpect: 100-continue\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )

@@ -225,7 +225,7 @@ def test_who_answers_no_ping_is_closed(folders):
         address = (server.base_url.host, server.base_url.port)
         with socket.create_connection(address, timeout=PATIENCE_S) as silent:
             silent.sendall(
-                b"GET /ws/transcribe HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\n"
+                b"GET /ws/transcribe HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
                 b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             )
