@@ -134,7 +134,7 @@ class WaitingRoom:
         self._lines = {lane: Line() for lane in Lane}
         for lane in Lane:
             metrics.queue_duration.labels(lane)
-            self._publish(lane)
+            self._count(lane, 0, 0)
         for rejection in Rejection:
             metrics.rejected.labels(rejection)
 
@@ -170,7 +170,7 @@ class WaitingRoom:
         """Let an utterance wait."""
         self._utterances[utterance.pending.key] = utterance
         self._lines[utterance.pending.lane].add(utterance.pending)
-        self._publish(utterance.pending.lane)
+        self._count(utterance.pending.lane, 1, utterance.pending.samples)
         self.changed.set()
 
     def remove(self, utterance: Utterance) -> None:
@@ -184,7 +184,7 @@ class WaitingRoom:
         for utterance in batch:
             del self._utterances[utterance.pending.key]
             self._lines[utterance.pending.lane].remove(utterance.pending)
-            self._publish(utterance.pending.lane)
+            self._count(utterance.pending.lane, -1, -utterance.pending.samples)
 
     def holds(self, utterance: Utterance) -> bool:
         """Whether it still waits."""
@@ -216,9 +216,5 @@ class WaitingRoom:
             limit=limit,
         )
 
-    def _publish(self, lane: Lane) -> None:
-        line = self._lines[lane]
-        self._metrics.queue_size.labels(lane).set(len(line))
-        self._metrics.queue_audio_seconds.labels(lane).set(
-            line.samples / self._limits.sample_rate_hz
-        )
+    def _count(self, lane: Lane, utterances: int, samples: int) -> None:
+        self._metrics.count_waiting(lane, utterances, samples, self._limits.sample_rate_hz)

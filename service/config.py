@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from platformdirs import user_state_path
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.access.settings import AccessSettings
@@ -21,11 +21,21 @@ Positive = Annotated[int, Field(ge=1)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def find_bundle(named: Path) -> Path:
-    """The folder that is meant: a packaged bundle's, where there is none of that name."""
-    packaged = PACKAGED_BUNDLES / named
-    is_name = len(named.parts) == 1
-    return packaged if is_name and not named.exists() and packaged.is_dir() else named
+def find_bundle(named: Path, others: Path | None = None) -> Path:
+    """The folder that is meant: for a name alone, if there is no such folder, another bundle's.
+
+    Args:
+        named: a path, or the name of a bundle that comes along or lies among the others.
+        others: a folder of bundles, looked into first.
+    """
+    if len(named.parts) > 1 or named.exists():
+        return named
+    homes = [home for home in (others, PACKAGED_BUNDLES) if home is not None]
+    return next((home / named for home in homes if (home / named).is_dir()), named)
+
+
+def _find_bundle(named: Path, info: ValidationInfo) -> Path:
+    return find_bundle(named, info.data.get("bundles_dir"))
 
 
 def visible_gpu() -> str:
@@ -59,9 +69,27 @@ class Settings(AccessSettings, BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    bundle: Annotated[Path, AfterValidator(find_bundle)] = PACKAGED_BUNDLE
-    """Folder of the model bundle to serve, or the name of one that comes along: `english`,
-    `spanish`."""
+    bundles_dir: Path | None = None
+    """Folder whose subfolders are bundles, served beside `bundle`. Subfolders may come, change and
+    go while the service runs; names that begin with a dot are left out."""
+
+    bundle: Annotated[Path, AfterValidator(_find_bundle)] = PACKAGED_BUNDLE
+    """Folder of the model bundle that serves whoever asks for none, or the name of one in
+    `bundles_dir` or of one that comes along: `english`, `spanish`."""
+
+    bundles_load: Literal["start", "demand"] = "start"
+    """When the bundles of `bundles_dir` are loaded: all of them before the service is ready, or
+    each when it is first asked for. On demand starts sooner and takes less memory, and the first
+    request for each waits for seconds."""
+
+    max_loaded_bundles: Positive | None = None
+    """Models that may be loaded at once, the default included; unset takes all. Above it, the one
+    that was not used for longest makes room for one that is asked for. While one is replaced, there
+    is one more."""
+
+    bundles_poll_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 10.0
+    """Seconds between two looks into `bundles_dir`; what changed is taken at the second look that
+    sees it the same. 0 never looks again."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs; auto takes CUDA if the runtime offers it."""

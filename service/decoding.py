@@ -27,7 +27,7 @@ class Decoder:
         limits: what to refuse.
         workers: threads of each kind.
         memory: what all waveforms together may take.
-        children: processes to decode in, closed with the decoder; None decodes in the threads.
+        children: processes to decode in; None decodes in the threads.
     """
 
     def __init__(
@@ -64,8 +64,6 @@ class Decoder:
         """Let the threads go; what runs in them ends on its own."""
         for threads in (self._threads, self._large_threads):
             threads.shutdown(wait=False, cancel_futures=True)
-        if self.children is not None:
-            self.children.close()
 
     async def _decode(self, source: Source, resize: Callable[[float], None]) -> FloatArray:
         stop = Event()

@@ -17,6 +17,7 @@
     ├── Overloaded            429  the queue is full; carries `retry_after_s`
     │   └── RateLimited       429  the key has used what it may
     ├── NotReady              503  loading, or draining before exit
+    ├── ModelUnavailable      503  its bundle cannot be loaded now; others are served
     ├── JobsUnavailable       503  jobs cannot be kept here; the rest is served
     ├── StorageFull           507  the disk has no room for what was sent
     ├── DeadlineExceeded      504  accepted, but not done in time
@@ -183,6 +184,14 @@ class NotReady(ServiceError):
     """The service is loading its bundle or draining before exit."""
 
     code = "not_ready"
+    status = 503
+    ws_close = 1013
+
+
+class ModelUnavailable(ServiceError):
+    """The bundle of the model cannot be loaded now; the others are served."""
+
+    code = "model_unavailable"
     status = 503
     ws_close = 1013
 

@@ -1,32 +1,28 @@
-"""From start to exit: loading the bundle, letting requests in, draining.
+"""From start to exit: loading what is served, letting requests in, draining.
 
 loading -> ready -> draining        (or loading -> failed)
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
 from typing import NoReturn
 
 from prometheus_client import CollectorRegistry
 
-from service import gpu_memory
 from service.admission import Rejection
-from service.audio import SAMPLE_RATE_HZ
-from service.backends import LoadedModel
-from service.batcher import Batcher, BatchLimits, Lane
-from service.bundle import Bundle
-from service.config import Settings, visible_gpu
+from service.batcher import Lane
+from service.config import Settings
 from service.errors import InvalidBundle, NotReady, Overloaded
 from service.jobs import Jobs
-from service.loading import Parts, load_parts
 from service.metrics import Metrics
-from service.reading import Reader
-from service.streaming.chunk_loop import ChunkLoop
-from service.streaming.streams import Engine, Streams
+from service.options import Options
+from service.serving.models import Models
+from service.serving.renewal import Renewal
+from service.streaming.engine import Engine
+from service.streaming.streams import Streams
 from service.tracing import open_tracer
-from service.transcriber import Transcriber
 
 LAST_ANSWERS_S = 1.0  # for telling those who did not come to their turn
 
@@ -48,11 +44,10 @@ class Service:
         metrics: its own registry and everything in it.
         tracer: of requests and their stages.
         state: where in its life it is.
-        bundle: what is served, once ready.
-        loaded: the model that runs, once ready.
-        reader: what makes words of its logits, once ready.
+        models: what is served, once ready.
+        renewal: takes bundles that come or change.
         jobs: work in the background.
-        streams: text while people speak, once ready.
+        streams: text while people speak.
 
     Args:
         settings: how it runs.
@@ -66,12 +61,10 @@ class Service:
         self.jobs = Jobs(settings, self.metrics)
         self._with_jobs = with_jobs
         self.state = State.LOADING
-        self.bundle: Bundle | None = None
-        self.loaded: LoadedModel | None = None
-        self.reader: Reader | None = None
-        self.streams: Streams | None = None
-        self._batcher: Batcher | None = None
-        self._transcriber: Transcriber | None = None
+        self.models = Models(settings, self.metrics, self.tracer)
+        self.renewal = Renewal(self.models, settings, self.metrics)
+        self.streams = Streams(self._engine, self.models.workforce.make_way, self.metrics, settings)
+        self._watching: asyncio.Task[None] | None = None
         self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -79,68 +72,60 @@ class Service:
         self.metrics.ready.set_function(self._is_ready)
 
     async def start(self) -> None:
-        """Load and test the bundle in a thread, then take requests.
+        """Load and test what is served, then take requests, and go on looking for other bundles.
 
         Raises:
             InvalidBundle: there is nothing to serve.
         """
         try:
-            parts = await asyncio.to_thread(load_parts, self.settings)
+            await self.renewal.start()
         except InvalidBundle:
             self.state = State.FAILED
             raise
-        if self.state is State.LOADING:
-            await self.serve(parts)
-
-    async def serve(self, parts: Parts) -> None:
-        """Take requests for a model that is loaded."""
-        bundle, loaded, reader = parts.bundle, parts.loaded, parts.reader
-        self.bundle, self.loaded, self.reader = bundle, loaded, reader
-        self._describe(bundle, loaded)
-        limits = _batch_limits(self.settings, loaded)
-        self._batcher = Batcher(loaded.model, limits, self.metrics)
-        self._transcriber = Transcriber(
-            bundle.manifest, self._batcher, reader, self.metrics, self.settings, self.tracer
-        )
-        self.streams = self._open_streams(parts)
-        await self._batcher.start()
+        if self.state is not State.LOADING:
+            await self.models.workforce.drain()
+            self.models.close()
+            return
         if self._with_jobs:
-            await self.jobs.start(self._transcriber)
+            await self.jobs.start(self.models)
+        poll_s = self.settings.bundles_poll_s
+        if self.settings.bundles_dir is not None and poll_s:
+            self._watching = asyncio.create_task(self.renewal.watch(poll_s))
         self.state = State.READY
 
-    def ready(self) -> Transcriber:
-        """The transcriber.
+    def ready(self) -> Models:
+        """The models.
 
         Raises:
             NotReady: loading, draining or broken, and says which.
         """
-        if self.state is not State.READY or self._batcher is None or self._transcriber is None:
+        if self.state is not State.READY:
             raise NotReady(self.state.value)
         self.check_alive()
-        return self._transcriber
+        return self.models
 
     def check_alive(self) -> None:
         """Tell whoever watches the process if it must be restarted.
 
         Raises:
-            NotReady: the device or the batcher broke, and says which.
+            NotReady: the device or a batcher broke, and says which.
         """
-        if self._batcher is not None and self._batcher.failure is not None:
-            raise NotReady(self._batcher.failure)
+        if (failure := self.models.workforce.failure) is not None:
+            raise NotReady(failure)
 
     @contextmanager
-    def admit(self) -> Iterator[Transcriber]:
+    def admit(self) -> Iterator[Models]:
         """Let one request in, before its body is read; the drain waits for its end.
 
         Raises:
             NotReady: see `ready`.
             Overloaded: as many requests are inside as may be.
         """
-        transcriber = self._ready_for_work()
+        models = self._ready_for_work()
         self._requests += 1
         self._idle.clear()
         try:
-            yield transcriber
+            yield models
         finally:
             self._requests -= 1
             if not self._requests:
@@ -154,22 +139,21 @@ class Service:
         """
         if self.state is not State.FAILED:
             self.state = State.DRAINING
+        if self._watching is not None:
+            self._watching.cancel()
         await self.jobs.pause()
         try:
             async with asyncio.timeout(self.settings.shutdown_grace_s):
-                if self.streams is not None:
-                    await self.streams.drain()
+                await self.streams.drain()
                 await self._idle.wait()
-                if self._batcher is not None:
-                    await self._batcher.drain()
+                await self.models.workforce.drain()
         except TimeoutError:
             self._grace_over.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_ANSWERS_S):
                     await self._idle.wait()
         await self.jobs.close()
-        if self._transcriber is not None:
-            self._transcriber.close()
+        self.models.close()
         await asyncio.to_thread(self.tracer.close)
 
     async def out_of_time(self) -> NoReturn:
@@ -192,18 +176,12 @@ class Service:
         except NotReady:
             self.metrics.rejected.labels(Rejection.NOT_READY).inc()
             raise
-        assert self.streams is not None, "ready without streams"
         return self.streams
 
-    def _open_streams(self, parts: Parts) -> Streams:
-        assert self._batcher is not None, "streams come behind the batcher"
-        assert self._transcriber is not None, "streams come behind the transcriber"
-        chunks = None
-        if parts.streaming is not None:
-            chunks = ChunkLoop(parts.streaming, self.settings.max_batch_size, self.metrics)
-        manifest = parts.bundle.manifest
-        engine = Engine(manifest, self._batcher, self._transcriber, parts.reader, chunks)
-        return Streams(engine, self.metrics, self.settings)
+    @asynccontextmanager
+    async def _engine(self, options: Options) -> AsyncIterator[Engine]:
+        async with self.models.use(options) as model:
+            yield model.engine
 
     def _is_ready(self) -> bool:
         try:
@@ -212,51 +190,20 @@ class Service:
             return False
         return True
 
-    def _ready_for_work(self) -> Transcriber:
+    def _ready_for_work(self) -> Models:
         try:
-            transcriber = self.ready()
+            models = self.ready()
         except NotReady:
             self.metrics.rejected.labels(Rejection.NOT_READY).inc()
             raise
         if self._requests >= (limit := self.settings.max_requests):
-            assert self._batcher is not None, "ready without a batcher"
+            assert models.default is not None, "ready without a model"
+            batcher = models.default.batcher
             self.metrics.rejected.labels(Rejection.QUEUE_FULL).inc()
             raise Overloaded(
                 f"{self._requests} requests are inside, the limit is {limit}",
-                retry_after_s=self._batcher.retry_after_s(self._batcher.ahead_s(Lane.INTERACTIVE)),
+                retry_after_s=batcher.retry_after_s(batcher.ahead_s(Lane.INTERACTIVE)),
                 found=self._requests,
                 limit=limit,
             )
-        return transcriber
-
-    def _describe(self, bundle: Bundle, loaded: LoadedModel) -> None:
-        name, variant = bundle.manifest.name, loaded.variant
-        if loaded.device == "cuda":
-            gpu_memory.watch(self.metrics.registry, visible_gpu())
-        self.metrics.sessions.set(loaded.sessions)
-        self.metrics.model_memory_bytes.labels(name).set(loaded.memory_bytes)
-        self.metrics.model_info.info(
-            {
-                "name": name,
-                "file": variant.file,
-                "runtime": variant.runtime,
-                "precision": variant.precision,
-                "device": loaded.device,
-            }
-        )
-
-
-def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:
-    return BatchLimits(
-        max_batch_samples=loaded.max_batch_samples,
-        max_utterance_samples=int(settings.max_pass_s * SAMPLE_RATE_HZ),
-        max_batch_size=settings.max_batch_size,
-        # Several sessions are for devices on which a batch takes as long as its members one by one.
-        max_wait_ms=settings.max_wait_ms if loaded.sessions == 1 else 0,
-        max_queue=settings.max_queue,
-        max_queue_audio_s=settings.max_queue_audio_s,
-        sample_rate_hz=SAMPLE_RATE_HZ,
-        batch_invariant=loaded.variant.batch_invariant,
-        max_padding_ratio=settings.max_padding_ratio,
-        sessions=loaded.sessions,
-    )
+        return models

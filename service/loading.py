@@ -1,6 +1,7 @@
 """From a folder to a bundle whose models are loaded and tested."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from service import memory
 from service.audio import SAMPLE_RATE_HZ
@@ -30,17 +31,17 @@ class Parts:
     streaming: StreamingModel | None = None
 
 
-def load_parts(settings: Settings) -> Parts:
-    """Load and test everything; blocks.
+def load_parts(settings: Settings, folder: Path) -> Parts:
+    """Load and test everything in a bundle's folder; blocks.
 
     Raises:
         InvalidBundle: there is nothing to serve.
     """
     try:
-        bundle = load_bundle(settings.bundle)
+        bundle = load_bundle(folder)
         if (found_hz := bundle.manifest.sample_rate_hz) != SAMPLE_RATE_HZ:
             raise InvalidBundle(
-                f"{settings.bundle} wants {found_hz} Hz; only {SAMPLE_RATE_HZ} Hz is served",
+                f"{folder} wants {found_hz} Hz; only {SAMPLE_RATE_HZ} Hz is served",
                 found=found_hz,
                 limit=SAMPLE_RATE_HZ,
             )
@@ -62,7 +63,7 @@ def load_parts(settings: Settings) -> Parts:
             "gpu or torch"
         ) from error
     except OSError as error:
-        raise InvalidBundle(f"{settings.bundle} cannot be read: {error}") from error
+        raise InvalidBundle(f"{folder} cannot be read: {error}") from error
     memory.trim_heap()  # loading leaves a fifth of the process behind as free pages
     return Parts(bundle, loaded, reader, streaming)
 

@@ -33,6 +33,13 @@ class Metrics:
         self._add_model()
         ProcessCollector(registry=registry)
 
+    def count_waiting(self, lane: str, utterances: int, samples: int, rate_hz: int) -> None:
+        """So many more wait in a lane, or fewer; counted in whole numbers over all models."""
+        count, total = self._waiting.get(lane, (0, 0))
+        self._waiting[lane] = count, total = count + utterances, total + samples
+        self.queue_size.labels(lane).set(count)
+        self.queue_audio_seconds.labels(lane).set(total / rate_hz)
+
     def _add_requests(self) -> None:
         self.requests = self._counter(
             "stt_requests_total", "Requests answered, by endpoint and status.", "endpoint", "status"
@@ -69,6 +76,7 @@ class Metrics:
         self.queue_audio_seconds = self._gauge(
             "stt_queue_audio_seconds", "Audio that waits, by lane.", "lane"
         )
+        self._waiting: dict[str, tuple[int, int]] = {}
 
     def _add_batches(self) -> None:
         self.batches = self._counter(
@@ -110,8 +118,13 @@ class Metrics:
 
     def _add_model(self) -> None:
         self.ready = self._gauge("stt_ready", "1 while requests are taken, else 0.")
-        self.sessions = self._gauge("stt_sessions", "Batches that the model takes at once.")
-        self.model_info = Info("stt_model", "The model being served.", registry=self.registry)
+        self.sessions = self._gauge("stt_sessions", "Batches that the loaded models take at once.")
+        self.model_info = Info(
+            "stt_model", "The models that are loaded.", ("name",), registry=self.registry
+        )
+        self.bundle_loads = self._counter(
+            "stt_bundle_loads_total", "Bundles taken or refused, by outcome.", "outcome"
+        )
         self.model_memory_bytes = self._gauge(
             "stt_model_memory_bytes", "Growth of resident memory as the model loaded.", "model"
         )

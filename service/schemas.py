@@ -146,7 +146,7 @@ class HealthBody(Wire):
 
 
 class ModelBody(Wire):
-    """The model that runs."""
+    """A model that runs."""
 
     name: str
     languages: tuple[str, ...]
@@ -160,9 +160,20 @@ class ModelBody(Wire):
     """What a request may ask for."""
 
 
+class OfferBody(Wire):
+    """A model that a request may ask for."""
+
+    name: str
+    languages: tuple[str, ...]
+    is_loaded: bool
+    """If not, it is when it is asked for."""
+
+
 class VersionBody(Wire):
     """Answer of `GET /version`."""
 
     version: str
     model: ModelBody | None
-    """None until it is loaded."""
+    """Of requests that name none; None until it is loaded."""
+    models: tuple[OfferBody, ...]
+    """All of them, that one first."""

@@ -1,4 +1,4 @@
-"""Files in, transcripts out: the one object that routes and commands call.
+"""Files in, transcripts out, with one model.
 
     file -> waveform -> segments -> batcher -> logits, stitched -> words
 
@@ -6,23 +6,19 @@ Decoding and reading run in a bounded pool of threads, inference in the batcher'
 only waits.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from service.audio import AudioLimits, Source
-from service.audio_memory import AudioMemory
-from service.batcher import Batcher, Inference, Lane
+from service.audio import Source
+from service.batcher import Inference, Lane
 from service.bundle import Manifest
-from service.config import Settings
 from service.ctc import Transcript
 from service.decoding import Decoder
-from service.errors import InvalidRequest, Overloaded
-from service.isolation.children import Children, Death
-from service.isolation.wire import Bounds
+from service.isolation.children import Children
 from service.metrics import Metrics
+from service.offers import check_offered
 from service.options import Options
 from service.passes import InThread, Passes, Progress
 from service.reading import Reader
@@ -72,38 +68,29 @@ class Transcriber:
     """Transcribes files with one model.
 
     Args:
-        manifest: of the bundle that the batcher's model came from.
-        batcher: started.
+        manifest: of the bundle that the model came from.
+        decoder: makes waveforms of files; closed with the transcriber.
+        passes: makes logits of waveforms.
         reader: of the same bundle.
         metrics: fed with what concerns decoding and reading.
-        settings: limits of the audio, of one pass, and of the threads.
         tracer: of each file and its stages.
     """
 
     def __init__(
         self,
         manifest: Manifest,
-        batcher: Batcher,
+        decoder: Decoder,
+        passes: Passes,
         reader: Reader,
         metrics: Metrics,
-        settings: Settings,
         tracer: Tracer = Untraced(),  # noqa: B008  has no state
     ) -> None:
         self._manifest = manifest
+        self._decoder = decoder
+        self._passes = passes
         self._reader = reader
         self._metrics = metrics
         self._tracer = tracer
-        limits = AudioLimits(
-            max_duration_s=settings.max_audio_s,
-            max_channels=settings.max_channels,
-            min_rate_hz=settings.min_rate_hz,
-            max_rate_hz=settings.max_rate_hz,
-            min_samples=manifest.receptive_field_samples,
-        )
-        memory = AudioMemory(settings.max_decoded_audio_s, metrics, batcher.retry_after_s)
-        children = _open_children(settings, metrics)
-        self._decoder = Decoder(limits, settings.decode_workers, memory, children)
-        self._passes = Passes(manifest, batcher, settings, self._decoder.run)
 
     async def transcribe(
         self,
@@ -178,27 +165,14 @@ class Transcriber:
             timing,
         )
 
-    async def transcribe_patiently(self, source: Source, options: Options) -> Transcription:
-        """As `transcribe`, again and again until there is room: for who brings many files.
-
-        Args:
-            source: a path, or bytes; it is read anew each time.
-            options: what is asked for.
-        """
-        while True:
-            try:
-                return await self.transcribe(source, options)
-            except Overloaded as error:
-                await asyncio.sleep(error.retry_after_s)
-
     def check_served(self, options: Options) -> None:
         """Refuse what `transcribe` would refuse before it looks at the audio.
 
         Raises:
             InvalidRequest: the language, the model, the decoding or a hot word is not served.
         """
-        _check_served("model", options.model, (self._manifest.name,))
-        _check_served("language", options.language, self._manifest.languages)
+        check_offered("model", options.model, (self._manifest.name,))
+        check_offered("language", options.language, self._manifest.languages)
         self._reader.check(options)
 
     def hinted(self, options: Options, hints: Sequence[str]) -> Options:
@@ -224,24 +198,5 @@ class Transcriber:
         return languages[0] if len(languages) == 1 else None
 
 
-def _open_children(settings: Settings, metrics: Metrics) -> Children | None:
-    if settings.decode_isolation == "thread":
-        return None
-    for death in Death:
-        metrics.decoder_deaths.labels(death)
-    bounds = Bounds(settings.decode_timeout_s, settings.decode_memory_bytes)
-    return Children(bounds, lambda death: metrics.decoder_deaths.labels(death).inc())
-
-
 def _batch_facts(inference: Inference) -> Mapping[str, Fact]:
     return {"batch.size": inference.batch_size, "batch.audio_s": inference.batch_audio_s}
-
-
-def _check_served(param: str, found: str | None, served: Sequence[str]) -> None:
-    if found and found not in served:
-        raise InvalidRequest(
-            f"{param} {found!r} is not served here; there is {', '.join(served)}",
-            found=found,
-            limit=list(served),
-            param=param,
-        )

@@ -18,7 +18,7 @@ from service.jobs.store import JobStore
 from service.jobs.store_thread import StoreThread
 from service.metrics import Metrics
 from service.options import Options
-from service.transcriber import Transcriber
+from service.serving.models import Models
 from service.uploads import announced_bytes, full_disk_told, receive_form
 
 LOOK_AFTER_S = 5.0  # between two looks for expired jobs, or for a folder that is free at last
@@ -38,7 +38,7 @@ class Jobs:
         self._settings = settings
         self._metrics = metrics
         self._store = StoreThread(settings.jobs_dir, settings.job_ttl_s, metrics)
-        self._transcriber: Transcriber | None = None
+        self._models: Models | None = None
         self._runner: JobRunner | None = None
         self._housekeeper: asyncio.Task[None] | None = None
         self._arriving_bytes: list[int] = []
@@ -47,19 +47,19 @@ class Jobs:
         for outcome in (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED):
             metrics.jobs_finished.labels(outcome)
 
-    async def start(self, transcriber: Transcriber) -> None:
+    async def start(self, models: Models) -> None:
         """Take over the folder, go on with what it holds, and take new jobs.
 
         A folder that cannot be used now is asked for again later.
         """
-        self._transcriber = transcriber
+        self._models = models
         try:
             await self._store.open()
         except JobsUnavailable as error:
             logger.warning("no jobs for now: %s", error)
         self._runner = JobRunner(
             self._store,
-            transcriber,
+            models,
             self._metrics,
             parallel_jobs=self._settings.parallel_jobs,
         )
@@ -145,10 +145,10 @@ class Jobs:
         max_bytes: int,
     ) -> dict[str, str]:
         """Fill the file, safely; returns what is asked for, which is served here."""
-        if self._transcriber is None:
+        if self._models is None:
             raise JobsUnavailable("jobs are not taken here")
         upload = await receive_form(file, headers, chunks, max_bytes=max_bytes)
-        self._transcriber.check_served(Options.of(upload.fields))
+        self._models.check_served(Options.of(upload.fields))
         await asyncio.to_thread(sync, file)
         return upload.fields
 

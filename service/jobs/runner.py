@@ -16,7 +16,8 @@ from service.jobs.store import JobStore
 from service.jobs.store_thread import StoreThread
 from service.metrics import Metrics
 from service.schemas import ErrorBody, ErrorDetail, TranscriptionBody
-from service.transcriber import Transcriber, Transcription
+from service.serving.models import Models
+from service.transcriber import Transcription
 
 MAX_ATTEMPTS = 3  # a job that was there each time the process ended is likely to be why
 RETRY_S = 10.0  # longest wait before the store or a full queue is asked again
@@ -48,16 +49,16 @@ class JobRunner:
 
     Args:
         store: open, or opened later.
-        transcriber: asked in the bulk lane, without a deadline.
+        models: asked in the bulk lane, without a deadline.
         metrics: ends of jobs are counted here.
         parallel_jobs: how many may be in work at once.
     """
 
     def __init__(
-        self, store: StoreThread, transcriber: Transcriber, metrics: Metrics, *, parallel_jobs: int
+        self, store: StoreThread, models: Models, metrics: Metrics, *, parallel_jobs: int
     ) -> None:
         self._store = store
-        self._transcriber = transcriber
+        self._models = models
         self._metrics = metrics
         self._places = asyncio.Semaphore(parallel_jobs)
         self._works: dict[str, _Work] = {}
@@ -145,7 +146,7 @@ class JobRunner:
         upload = self._store.upload(job.id)
         while True:
             try:
-                return await self._transcriber.transcribe(
+                return await self._models.transcribe(
                     upload, job.options(), lane=Lane.BULK, progress=note
                 )
             except Overloaded as error:

@@ -38,6 +38,7 @@ const SENTENCES = {
     "Too many are asking at once. Please try again in " +
     `${retryAfterS ? duration(retryAfterS) : "a moment"}.`,
   not_ready: () => "The server is starting or about to stop. Please try again in a moment.",
+  model_unavailable: () => "The model for this language cannot be loaded now; the server's log says why.",
   deadline_exceeded: ({ limit }) =>
     `This took too long${limit ? `: the server gives ${duration(limit)}` : ""}. ` +
     "A shorter recording may do.",

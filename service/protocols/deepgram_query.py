@@ -1,14 +1,16 @@
 """What a client of Deepgram's live API asks for in its query.
 
-What is not had here, such as punctuation or the names of its models, is ignored, unless the answer
-would mean something else: then it is refused.
+What is not had here, such as punctuation, is ignored, unless the answer would mean something else:
+then it is refused. The names of its models mean whatever model is served.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from service.errors import InvalidRequest
+from service.offers import Offers
 from service.options import Options
 from service.streaming.sources import AudioFormat, Encoding
 from service.streaming.streams import Wish
@@ -22,6 +24,11 @@ ENCODINGS: dict[str, Encoding] = {
     "ogg-opus": "container",
     "flac": "container",
 }
+# The first parts of names such as nova-3-medical; `base` and `general` are from its second version.
+DEEPGRAM_MODELS = re.compile(
+    r"(2|automotive|base|conversationalai|drivethru|enhanced|finance|flux|general|medical|meeting"
+    r"|nova|phonecall|video|voicemail|whisper)(-.*)?"
+)
 
 
 class Query(Protocol):
@@ -49,13 +56,13 @@ class Listening:
     vad_events: bool
 
     @classmethod
-    def of(cls, query: Query, *, silence_s: float, languages: Sequence[str]) -> "Listening":
+    def of(cls, query: Query, *, silence_s: float, offers: Offers) -> "Listening":
         """Read the query.
 
         Args:
             query: of the request.
             silence_s: what ends an utterance where the query does not say.
-            languages: what is served; `en-US` finds `en`.
+            offers: what is served; of its languages `en-US` finds `en`.
 
         Raises:
             InvalidRequest: a value cannot be read, or promises what is not had.
@@ -72,7 +79,8 @@ class Listening:
             AudioFormat(ENCODINGS[encoding], rate_hz, channels),
             Options.of(
                 {
-                    "language": _language(query.get("language", ""), languages),
+                    "model": _model(query.get("model", ""), offers),
+                    "language": _language(query.get("language", ""), offers),
                     "hot_words": ",".join(query.getlist("keyterm")),
                 }
             ),
@@ -83,12 +91,15 @@ class Listening:
         return cls(wish, _is_true(query, "vad_events"))
 
 
-def _language(asked: str, languages: Sequence[str]) -> str | None:
+def _model(asked: str, offers: Offers) -> str | None:
+    """A name that is not Deepgram's; what is not served is left to be refused."""
+    is_theirs = asked not in offers.names and DEEPGRAM_MODELS.fullmatch(asked)
+    return None if is_theirs else asked or None
+
+
+def _language(asked: str, offers: Offers) -> str | None:
     """The served language that is meant; what is not served is left to be refused."""
-    if asked in {"", "multi"}:
-        return None
-    base = asked.partition("-")[0].lower()
-    return base if asked not in languages and base in languages else asked
+    return None if asked == "multi" else offers.meant(asked)
 
 
 def _silence_s(query: Query, usual_s: float) -> float | None:

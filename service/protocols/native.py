@@ -24,7 +24,9 @@ class Start(Wire):
     channels: Annotated[int, Field(ge=1)] = 1
     """Interleaved; they are averaged."""
     language: str | None = None
+    """Code of what is spoken; it finds the model that knows it."""
     model: str | None = None
+    """Name of a model, from `GET /version`."""
     interim: bool = True
     """Whether `partial` messages are wanted."""
     decoding: str | None = None

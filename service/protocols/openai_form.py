@@ -10,6 +10,7 @@ from typing import Literal, Self, TypeVar, get_args
 
 from service import options
 from service.errors import InvalidRequest, ModelNotFound
+from service.offers import Offers
 from service.options import Options
 from service.protocols.prompts import hot_words_of
 
@@ -53,28 +54,27 @@ class Asked:
     is_stream: bool
 
     @classmethod
-    def of(cls, fields: Mapping[str, str], *, model: str, languages: Sequence[str]) -> Self:
+    def of(cls, fields: Mapping[str, str], offers: Offers) -> Self:
         """Read the text fields of a form; an empty one is as good as none.
 
         Args:
             fields: those of `FIELDS` that came.
-            model: name of what is served.
-            languages: of it; `en-US` finds `en`.
+            offers: what is served; of its languages `en-US` finds `en`.
 
         Raises:
-            ModelNotFound: another model is asked for.
+            ModelNotFound: the model is neither served nor one of OpenAI's.
             InvalidRequest: a value is none of those there are, or goes with no other.
         """
-        check_model(fields.get("model", ""), model)
+        model = named_model(fields.get("model", ""), offers)
         response_format = _choice("response_format", fields, FORMATS) or "json"
         is_stream = fields.get("stream", "").lower() in {"true", "1"}
         if is_stream and response_format not in STREAMED_FORMATS:
             raise _refused(
                 "response_format", response_format, STREAMED_FORMATS, " with stream=true"
             )
-        language = _language(fields.get("language", ""), languages)
+        language = offers.meant(fields.get("language", ""), model)
         return cls(
-            Options.of({**fields, "model": None, "language": language}),
+            Options.of({**fields, "model": model, "language": language}),
             tuple(_lines(fields, KEYWORD_FIELDS)) + hot_words_of(fields.get("prompt", "")),
             response_format,
             _granularities(fields),
@@ -82,20 +82,23 @@ class Asked:
         )
 
 
-def check_model(asked: str, served: str) -> None:
-    """Refuse what is neither served nor one of OpenAI's names.
+def named_model(asked: str, offers: Offers) -> str | None:
+    """The name of a model that is served; None for OpenAI's names, which leave it to the language.
 
     Raises:
-        ModelNotFound: naming what there is.
+        ModelNotFound: it is neither; naming what there is.
     """
-    if asked and asked != served and not _is_openai_model(asked):
+    if asked in offers.names:
+        return asked
+    if asked and not _is_openai_model(asked):
         raise ModelNotFound(
-            f"there is no model {asked!r}, only {served!r}, which whisper-1 and other names of "
-            "OpenAI's mean too",
+            f"there is no model {asked!r}, only {', '.join(map(repr, offers.names))}; whisper-1 "
+            f"and other names of OpenAI's mean {offers.default.name!r}",
             found=asked,
-            limit=[served, *OPENAI_MODELS],
+            limit=[*offers.names, *OPENAI_MODELS],
             param="model",
         )
+    return None
 
 
 def _is_openai_model(asked: str) -> bool:
@@ -114,12 +117,6 @@ def _granularities(fields: Mapping[str, str]) -> frozenset[Granularity]:
 def _lines(fields: Mapping[str, str], names: Iterable[str]) -> list[str]:
     lines = (line.strip() for name in names for line in fields.get(name, "").splitlines())
     return [line for line in lines if line]
-
-
-def _language(asked: str, languages: Sequence[str]) -> str | None:
-    """The served language that is meant; what is not served is left to be refused."""
-    base = asked.replace("_", "-").partition("-")[0].lower()
-    return base if asked not in languages and base in languages else asked or None
 
 
 def _choice(param: str, fields: Mapping[str, str], there: tuple[Choice, ...]) -> Choice | None:

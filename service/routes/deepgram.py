@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from service.errors import StreamIdle, UnsupportedAudio
+from service.lifecycle import Service
 from service.protocols.deepgram import DeepgramError, ModelInfo, Teller, parse
 from service.protocols.deepgram_query import Listening
 from service.routes.health import DISTRIBUTION
@@ -26,17 +27,18 @@ router = APIRouter()
 async def listen(websocket: WebSocket) -> None:
     """Deepgram's live API, as far as there is something to answer it with."""
     async with connected(websocket, MANNERS) as (connection, streams):
-        manifest = streams.manifest
+        service: Service = websocket.app.state.service
         listening = Listening.of(
             websocket.query_params,
-            silence_s=websocket.app.state.service.settings.endpoint_silence_s,
-            languages=manifest.languages,
+            silence_s=service.settings.endpoint_silence_s,
+            offers=service.models.offers,
         )
-        model = ModelInfo(name=manifest.name, version=version(DISTRIBUTION))
-        teller = Teller(connection.request_id, model, listening)
-        with streams.open(listening.wish, connection.budget.hear_live) as stream:
-            reading = _read(connection, stream, teller)
-            await converse(connection, stream, reading, teller.messages_for)
+        async with streams.engine(listening.wish.options) as engine:
+            model = ModelInfo(name=engine.manifest.name, version=version(DISTRIBUTION))
+            teller = Teller(connection.request_id, model, listening)
+            with streams.open(engine, listening.wish, connection.budget.hear_live) as stream:
+                reading = _read(connection, stream, teller)
+                await converse(connection, stream, reading, teller.messages_for)
         await connection.send([teller.metadata(stream.position_s)])
 
 

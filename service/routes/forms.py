@@ -16,6 +16,7 @@ from service.errors import (
     EmptyAudio,
     InferenceFailed,
     InvalidRequest,
+    ModelUnavailable,
     NotReady,
     OutOfMemory,
     Overloaded,
@@ -42,6 +43,7 @@ TRANSCRIPTION_ERRORS = (
     OutOfMemory,
     DeviceLost,
     NotReady,
+    ModelUnavailable,
     DeadlineExceeded,
 )
 
@@ -64,9 +66,15 @@ AUDIO_FORM: dict[str, Any] = {
                         },
                         "language": {
                             "type": "string",
-                            "description": "Code of the spoken language, one of the model's.",
+                            "description": "Code of the spoken language, one of the model's; where "
+                            "several models are served, it finds the one that knows it.",
+                            "example": "en",
                         },
-                        "model": {"type": "string", "description": "Name of the model."},
+                        "model": {
+                            "type": "string",
+                            "description": "Name of a model, from `GET /version`.",
+                            "example": "english",
+                        },
                         "decoding": {
                             "type": "string",
                             "enum": list(get_args(Decoding)),

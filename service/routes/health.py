@@ -7,8 +7,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service.errors import NotReady
 from service.lifecycle import Service
+from service.loading import Parts
 from service.routes.errors import error_responses
-from service.schemas import HealthBody, ModelBody, VersionBody
+from service.schemas import HealthBody, ModelBody, OfferBody, VersionBody
 
 DISTRIBUTION = "wsm-stt"
 
@@ -33,22 +34,21 @@ async def ready(request: Request) -> HealthBody:
 
 @router.get("/version")
 async def what_runs(request: Request) -> VersionBody:
-    """Which release runs, and which model."""
+    """Which release runs, and which models."""
     service: Service = request.app.state.service
-    model = None
-    if service.bundle is not None and service.loaded is not None and service.reader:
-        manifest, loaded = service.bundle.manifest, service.loaded
-        model = ModelBody(
-            name=manifest.name,
-            languages=manifest.languages,
-            file=loaded.variant.file,
-            runtime=loaded.variant.runtime,
-            precision=loaded.variant.precision,
-            device=loaded.device,
-            decoding=service.reader.default,
-            decodings=service.reader.decodings,
-        )
-    return VersionBody(version=version(DISTRIBUTION), model=model)
+    default = service.models.default
+    return VersionBody(
+        version=version(DISTRIBUTION),
+        model=None if default is None else _model(default.parts),
+        models=tuple(
+            OfferBody(
+                name=entry.offer.name,
+                languages=entry.offer.languages,
+                is_loaded=entry.model is not None,
+            )
+            for entry in service.models.entries.values()
+        ),
+    )
 
 
 @router.get(
@@ -58,3 +58,17 @@ async def metrics(request: Request) -> Response:
     """Counters and measurements in Prometheus's text format."""
     service: Service = request.app.state.service
     return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _model(parts: Parts) -> ModelBody:
+    manifest, loaded = parts.bundle.manifest, parts.loaded
+    return ModelBody(
+        name=manifest.name,
+        languages=manifest.languages,
+        file=loaded.variant.file,
+        runtime=loaded.variant.runtime,
+        precision=loaded.variant.precision,
+        device=loaded.device,
+        decoding=parts.reader.default,
+        decodings=parts.reader.decodings,
+    )

@@ -7,7 +7,6 @@ from time import monotonic
 
 from fastapi import APIRouter, Request, Response
 
-from service.bundle import MANIFEST_FILE
 from service.ctc import Word
 from service.errors import InvalidRequest, ModelNotFound, NotReady
 from service.lifecycle import Service
@@ -20,13 +19,14 @@ from service.protocols.openai import (
     delta,
     done,
 )
-from service.protocols.openai_form import FIELDS, Asked, check_model
+from service.protocols.openai_form import FIELDS, Asked, named_model
 from service.routes.errors import error_responses
 from service.routes.event_stream import EventStream
 from service.routes.forms import TRANSCRIPTION_ERRORS, charged, disconnect, time_limit, unless
 from service.routes.openai_form import ANSWERS, FORM, MODEL_ID
 from service.schemas import Wire
 from service.scribe import Heard
+from service.serving.models import Entry
 from service.transcriber import Transcription
 from service.uploads import receive_upload
 
@@ -51,7 +51,7 @@ async def create_transcription(request: Request) -> Response:
     settings = service.settings
     deadline_s = monotonic() + settings.request_timeout_s
     async with AsyncExitStack() as stack:
-        transcriber = stack.enter_context(service.admit())
+        models = stack.enter_context(service.admit())
         await stack.enter_async_context(time_limit(settings.request_timeout_s))
         receiving = receive_upload(
             request.headers,
@@ -60,7 +60,9 @@ async def create_transcription(request: Request) -> Response:
             fields=FIELDS,
         )
         upload = await stack.enter_async_context(receiving)
-        asked = _asked(service, upload.fields)
+        asked = Asked.of(upload.fields, models.offers)
+        model = await stack.enter_async_context(models.use(asked.options))
+        transcriber = model.transcriber
         options = transcriber.hinted(asked.options, asked.hints)
 
         async def transcribe(heard: Heard | None = None) -> Transcription:
@@ -93,8 +95,10 @@ async def create_translation() -> Response:
 
 @router.get("/v1/models", responses=error_responses(NotReady))
 async def list_models(request: Request) -> ModelList:
-    """What is served; requests may also call it `whisper-1`, or by other names of OpenAI's."""
-    return ModelList(data=(_model(request.app.state.service),))
+    """What is served, the default first, which answers to `whisper-1` and OpenAI's other names."""
+    service: Service = request.app.state.service
+    entries = service.ready().entries.values()
+    return ModelList(data=tuple(map(_model, entries)))
 
 
 @router.get(
@@ -104,23 +108,15 @@ async def list_models(request: Request) -> ModelList:
     responses=error_responses(ModelNotFound, NotReady),
 )
 async def retrieve_model(request: Request) -> ModelObject:
-    """One model; OpenAI's names find the one that answers to them."""
-    model = _model(request.app.state.service)
-    check_model(request.path_params["id"], model.id)
-    return model
+    """One model; OpenAI's names find the default."""
+    service: Service = request.app.state.service
+    models = service.ready()
+    name = named_model(request.path_params["id"], models.offers) or models.offers.default.name
+    return next(_model(one) for one in models.entries.values() if one.offer.name == name)
 
 
-def _asked(service: Service, fields: dict[str, str]) -> Asked:
-    assert service.bundle is not None, "ready without a bundle"
-    manifest = service.bundle.manifest
-    return Asked.of(fields, model=manifest.name, languages=manifest.languages)
-
-
-def _model(service: Service) -> ModelObject:
-    service.ready()
-    assert service.bundle is not None, "ready without a bundle"
-    written_s = (service.bundle.folder / MANIFEST_FILE).stat().st_mtime
-    return ModelObject(id=service.bundle.manifest.name, created=int(written_s))
+def _model(entry: Entry) -> ModelObject:
+    return ModelObject(id=entry.offer.name, created=int(entry.written_s))
 
 
 async def _events(

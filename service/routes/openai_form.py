@@ -29,7 +29,8 @@ FORM: dict[str, Any] = {
                         "model": {
                             "type": "string",
                             "description": "What `GET /v1/models` lists; without it, or with a "
-                            f"name of OpenAI's ({', '.join(OPENAI_MODELS)}), what is served.",
+                            f"name of OpenAI's ({', '.join(OPENAI_MODELS)}), the one that knows "
+                            "the language, or the default.",
                             "example": OPENAI_MODELS[0],
                         },
                         "language": {

@@ -32,7 +32,7 @@ async def transcribe(request: Request) -> Response:
     service: Service = request.app.state.service
     settings = service.settings
     deadline_s = monotonic() + settings.request_timeout_s
-    with service.admit() as transcriber:
+    with service.admit() as models:
         async with (
             time_limit(settings.request_timeout_s),
             receive_upload(
@@ -41,7 +41,7 @@ async def transcribe(request: Request) -> Response:
         ):
             result = await unless(
                 (disconnect(request), service.out_of_time()),
-                transcriber.transcribe(
+                models.transcribe(
                     upload.file,
                     Options.of(upload.fields),
                     deadline_s=deadline_s,

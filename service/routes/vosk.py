@@ -11,6 +11,7 @@ from service.options import Options
 from service.protocols.vosk import Setup, VoskError, VoskPartial, parse
 from service.routes.sockets import Connection, Manners, connected
 from service.schemas import Wire
+from service.streaming.engine import Engine
 from service.streaming.events import Final, Partial
 from service.streaming.sources import AudioFormat
 from service.streaming.stream import Heard, Marked, Stream
@@ -24,8 +25,8 @@ async def recognise(websocket: WebSocket) -> None:
     """The protocol of vosk-server."""
     async with connected(websocket, Manners(VoskError.of)) as (connection, streams):
         silence_s = websocket.app.state.service.settings.endpoint_silence_s
-        async with AsyncExitStack() as stack:
-            await Recogniser(connection, streams, stack, silence_s).run()
+        async with streams.engine(Options()) as engine, AsyncExitStack() as stack:
+            await Recogniser(connection, streams, engine, stack, silence_s).run()
 
 
 class Recogniser:
@@ -34,15 +35,22 @@ class Recogniser:
     Args:
         connection: the client's.
         streams: where its stream is opened, with its first audio.
+        engine: what the stream stands on.
         stack: closes the stream.
         silence_s: what ends an utterance.
     """
 
     def __init__(
-        self, connection: Connection, streams: Streams, stack: AsyncExitStack, silence_s: float
+        self,
+        connection: Connection,
+        streams: Streams,
+        engine: Engine,
+        stack: AsyncExitStack,
+        silence_s: float,
     ) -> None:
         self._connection = connection
         self._streams = streams
+        self._engine = engine
         self._stack = stack
         self._silence_s = silence_s
         self._setup = Setup()
@@ -139,14 +147,15 @@ class Recogniser:
 
     async def _opened(self) -> Stream:
         if self._stream is None:
+            hot_words = self._setup.hot_words if self._engine.takes_hot_words else ()
             wish = Wish(
                 AudioFormat("pcm_s16le", self._setup.sample_rate_hz),
-                Options(hot_words=self._setup.hot_words if self._streams.takes_hot_words else ()),
+                Options(hot_words=hot_words),
                 interim=True,
                 silence_s=self._silence_s,
             )
             self._stream = self._stack.enter_context(
-                self._streams.open(wish, self._connection.budget.hear_live)
+                self._streams.open(self._engine, wish, self._connection.budget.hear_live)
             )
             events = aclosing(self._stream.events())
             self._events = await self._stack.enter_async_context(events)

@@ -33,9 +33,11 @@ async def transcribe(websocket: WebSocket) -> None:
             interim=start.interim,
             silence_s=websocket.app.state.service.settings.endpoint_silence_s,
         )
-        with streams.open(wish, connection.budget.hear_live) as stream:
-            await connection.send([Ready(kind=streams.kind, latency_ms=streams.latency_ms)])
-            await converse(connection, stream, _read(connection, stream), messages_for)
+        async with streams.engine(wish.options) as engine:
+            with streams.open(engine, wish, connection.budget.hear_live) as stream:
+                latency_ms = streams.latency_ms(engine)
+                await connection.send([Ready(kind=engine.kind, latency_ms=latency_ms)])
+                await converse(connection, stream, _read(connection, stream), messages_for)
         await connection.send([Done()])
 
 

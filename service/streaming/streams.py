@@ -1,34 +1,34 @@
 """All streams of the process: who may enter, what each needs, and their end together."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.admission import Rejection
-from service.arrays import FloatArray
 from service.audio import AudioLimits
-from service.batcher import Batcher, Lane
-from service.bundle import Manifest
 from service.config import Settings
 from service.errors import NotReady, Overloaded
+from service.isolation.children import Children
 from service.isolation.live import IsolatedContainer
 from service.metrics import Metrics
 from service.options import Options
-from service.reading import Reader
-from service.streaming.chunk_loop import ChunkLoop
 from service.streaming.endpointing import Endpointing
+from service.streaming.engine import Engine
 from service.streaming.incremental import IncrementalRecogniser
 from service.streaming.live_container import ContainerSource
-from service.streaming.recogniser import Kind
 from service.streaming.session import Session
 from service.streaming.sources import AudioFormat, RawSource, Source
 from service.streaming.speakers import Speaker, Speakers
 from service.streaming.stream import Stream
 from service.streaming.utterance_reader import UtteranceReader
 from service.streaming.windowed import Window, WindowedRecogniser
-from service.transcriber import Transcriber
 
 T = TypeVar("T")
 
@@ -55,37 +55,24 @@ class Wish:
     utterance_end_s: float | None = None
 
 
-@dataclass(frozen=True)
-class Engine:
-    """What streams stand on.
-
-    Attributes:
-        manifest: of the bundle.
-        batcher: hears windows, where there is no streaming graph.
-        transcriber: checks options, and has the threads.
-        reader: of the bundle.
-        chunks: runs the streaming graph; None if there is none.
-    """
-
-    manifest: Manifest
-    batcher: Batcher
-    transcriber: Transcriber
-    reader: Reader
-    chunks: ChunkLoop | None = None
-
-
 class Streams:
-    """Opens streams on one model.
+    """Opens streams.
 
     Args:
-        engine: what it stands on.
+        choose: keeps a model for as long as a stream needs it.
+        make_way: told when people begin to speak, and when nobody does any more.
         metrics: fed with what concerns streams.
         settings: limits.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics, settings: Settings) -> None:
-        self._engine = engine
-        self._manifest = engine.manifest
+    def __init__(
+        self,
+        choose: Callable[[Options], AbstractAsyncContextManager[Engine]],
+        make_way: Callable[[bool], None],
+        metrics: Metrics,
+        settings: Settings,
+    ) -> None:
+        self._choose = choose
         self._metrics = metrics
         self._settings = settings
         self._limits = AudioLimits(
@@ -93,7 +80,7 @@ class Streams:
             min_rate_hz=settings.min_rate_hz,
             max_rate_hz=settings.max_rate_hz,
         )
-        self._speakers = Speakers(engine.batcher.make_way)
+        self._speakers = Speakers(make_way)
         self._seats = 0
         self._open: set[Stream] = set()
         self._draining = asyncio.Event()
@@ -102,28 +89,24 @@ class Streams:
         metrics.max_streams.set(settings.max_streams)
         metrics.stream_lag.set_function(self._worst_lag_s)
 
-    @property
-    def manifest(self) -> Manifest:
-        """Of the bundle that is served."""
-        return self._manifest
+    @asynccontextmanager
+    async def engine(self, options: Options) -> AsyncIterator[Engine]:
+        """What a stream with these options stands on, kept for it until the end.
 
-    @property
-    def takes_hot_words(self) -> bool:
-        """Whether hot words can be made likelier."""
-        return "beam" in self._engine.reader.decodings
+        Raises:
+            NotReady: draining.
+            ServiceError: there is no such model, or it cannot be had now.
+        """
+        async with AsyncExitStack() as stack:
+            choosing = stack.enter_async_context(self._choose(options))
+            yield await self.unless_draining(choosing)
 
-    @property
-    def kind(self) -> Kind:
-        """How streams are recognised here."""
-        return Kind.WINDOWED if self._engine.chunks is None else Kind.INCREMENTAL
-
-    @property
-    def latency_ms(self) -> float:
+    def latency_ms(self, engine: Engine) -> float:
         """From a sample to the first partial that can hold it, if computing took no time."""
-        graph, rate_hz = self._manifest.streaming, self._manifest.sample_rate_hz
-        if self._engine.chunks is None or graph is None:
+        graph, rate_hz = engine.manifest.streaming, engine.manifest.sample_rate_hz
+        if engine.chunks is None or graph is None:
             return self._settings.partial_interval_s * 1000
-        chunk_samples = graph.chunk_frames * self._manifest.samples_per_frame
+        chunk_samples = graph.chunk_frames * engine.manifest.samples_per_frame
         return (chunk_samples + graph.lookahead_samples) / rate_hz * 1000
 
     @contextmanager
@@ -152,10 +135,11 @@ class Streams:
             self._take_seats(-1)
 
     @contextmanager
-    def open(self, wish: Wish, spend: Callable[[float], None]) -> Iterator[Stream]:
+    def open(self, engine: Engine, wish: Wish, spend: Callable[[float], None]) -> Iterator[Stream]:
         """A stream, for whoever has a seat.
 
         Args:
+            engine: what it stands on.
             wish: what the client wants.
             spend: told of seconds of audio that came; it may raise `RateLimited`.
 
@@ -163,13 +147,13 @@ class Streams:
             InvalidRequest: what is wanted is not served.
             UnsupportedAudio: the audio's format is outside the limits.
         """
-        self._engine.transcriber.check_served(wish.options)
+        engine.transcriber.check_served(wish.options)
         endpointing = Endpointing(
             wish.silence_s, self._settings.max_utterance_s, wish.utterance_end_s
         )
-        recogniser = self._recogniser(wish.options)
+        recogniser = self._recogniser(engine, wish.options)
         session = Session(recogniser, endpointing, interim=wish.interim)
-        source = self._source(wish.audio)
+        source = self._source(wish.audio, engine.transcriber.children)
         stream = Stream(
             session,
             source,
@@ -193,8 +177,6 @@ class Streams:
         for stream in self._open:
             stream.leave(NotReady(DRAINING))
         await self._empty.wait()
-        if self._engine.chunks is not None:
-            await self._engine.chunks.close()
 
     async def unless_draining(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of work that a client without a stream waits for.
@@ -214,38 +196,27 @@ class Streams:
                 task.cancel()
             await asyncio.wait({working, waiting})
 
-    def _recogniser(self, options: Options) -> IncrementalRecogniser | WindowedRecogniser:
-        reader = UtteranceReader(
-            self._manifest,
-            self._engine.reader,
-            options,
-            self._metrics,
-            self._engine.transcriber.in_thread,
-        )
+    def _recogniser(
+        self, engine: Engine, options: Options
+    ) -> IncrementalRecogniser | WindowedRecogniser:
+        manifest, in_thread = engine.manifest, engine.transcriber.in_thread
+        reader = UtteranceReader(manifest, engine.reader, options, self._metrics, in_thread)
         speaker = Speaker(self._speakers)
-        graph = self._manifest.streaming
-        if self._engine.chunks is not None and graph is not None:
-            return IncrementalRecogniser(graph, self._engine.chunks, reader, speaker)
+        if engine.chunks is not None and manifest.streaming is not None:
+            return IncrementalRecogniser(manifest.streaming, engine.chunks, reader, speaker)
         window = Window(step_s=self._settings.partial_interval_s)
         return WindowedRecogniser(
-            self._infer,
+            engine.infer,
             reader,
             speaker,
             window,
-            self._manifest.receptive_field_samples,
-            is_busy=self._someone_waits,
+            manifest.receptive_field_samples,
+            is_busy=engine.someone_waits,
         )
 
-    def _someone_waits(self) -> bool:
-        return self._engine.batcher.ahead_s(Lane.LIVE) > 0
-
-    async def _infer(self, waveform: FloatArray) -> FloatArray:
-        return (await self._engine.batcher.submit(waveform, lane=Lane.LIVE)).logits
-
-    def _source(self, audio: AudioFormat) -> Source:
+    def _source(self, audio: AudioFormat, children: Children | None) -> Source:
         if audio.encoding != "container":
             return RawSource(audio, self._limits)
-        children = self._engine.transcriber.children
         if children is None:
             return ContainerSource(self._limits)
         return IsolatedContainer(children, self._limits)

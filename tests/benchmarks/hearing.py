@@ -19,12 +19,12 @@ class Hearing:
     """What a running service hears; see `serving`."""
 
     def __init__(self, service: Service, runner: asyncio.Runner) -> None:
-        assert service.bundle is not None
-        assert service.reader is not None
+        assert service.models.default is not None
+        parts = service.models.default.parts
         self._service = service
         self._runner = runner
-        self.manifest: Manifest = service.bundle.manifest
-        self.decodings: tuple[Decoding, ...] = service.reader.decodings
+        self.manifest: Manifest = parts.bundle.manifest
+        self.decodings: tuple[Decoding, ...] = parts.reader.decodings
 
     def transcribe(self, waveform: FloatArray, decoding: Decoding) -> Transcript:
         """Of a waveform `[samples]`, sent as a file of 16 bits."""

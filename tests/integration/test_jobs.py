@@ -168,7 +168,8 @@ async def test_a_running_job_is_cancelled(client, stuck, tmp_path, monkeypatch):
 
 
 async def test_segments_of_a_cancelled_job_leave_the_queue(client, monkeypatch):
-    model, batcher = client.service.loaded.model, client.service._batcher
+    served = client.service.models.default
+    model, batcher = served.parts.loaded.model, served.batcher
     infer, gate, entered = model.infer, Event(), Event()
 
     def held(waveforms, lengths):

@@ -216,7 +216,7 @@ async def test_a_failing_model_is_our_fault(client, app, monkeypatch):
         raise InferenceFailed("the model failed on this audio")
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.state.service._batcher, "submit", fail)
+        patched.setattr(app.state.service.models.default.batcher, "submit", fail)
         answer = await post(client, GOOD)
     error = error_of(answer)
     assert (answer.status_code, error["code"]) == (500, "inference_failed")
@@ -229,7 +229,7 @@ async def test_a_fault_of_our_own_keeps_the_shape_and_tells_nothing(client, app,
         raise ZeroDivisionError("secret")
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.state.service._batcher, "submit", fail)
+        patched.setattr(app.state.service.models.default.batcher, "submit", fail)
         answer = await post(client, GOOD, headers={"x-request-id": "mine"})
     assert (answer.status_code, error_of(answer)["code"]) == (500, "internal_server_error")
     assert answer.headers["x-request-id"] == "mine"
@@ -283,7 +283,7 @@ async def test_a_lost_device_asks_for_a_restart(client, app, monkeypatch):
     def lose(waveforms, lengths):
         raise DeviceLost("planned loss")
 
-    monkeypatch.setattr(app.state.service.loaded.model, "infer", lose)
+    monkeypatch.setattr(app.state.service.models.default.parts.loaded.model, "infer", lose)
     answer = await post(client, GOOD)
     assert (answer.status_code, error_of(answer)["code"]) == (503, "device_lost")
     for path in ("/health/ready", "/health/live"):
@@ -307,6 +307,7 @@ async def test_version_tells_what_runs(client):
         "decoding": "greedy",
         "decodings": ["greedy"],
     }
+    assert body["models"] == [{"name": "tiny", "languages": ["en"], "is_loaded": True}]
 
 
 async def test_metrics_count_requests_by_endpoint_and_status(client):
@@ -449,7 +450,7 @@ async def test_a_client_that_leaves_takes_its_work_along(client, app, monkeypatc
             cancelled.set()
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.state.service._batcher, "submit", never)
+        patched.setattr(app.state.service.models.default.batcher, "submit", never)
         status = await call(
             app,
             [
@@ -468,7 +469,7 @@ async def test_a_client_that_leaves_while_sending_is_no_fault(client, app):
 
 
 async def test_after_chaos_a_good_request_is_still_served(client, app, monkeypatch):
-    batcher = app.state.service._batcher
+    batcher = app.state.service.models.default.batcher
     submit = batcher.submit
 
     async def fail_on_long(waveform, **kwargs):

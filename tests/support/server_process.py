@@ -17,7 +17,9 @@ Process = subprocess.Popen[str]
 
 
 @contextmanager
-def process(folder: Path, command: str = "run", *files: Path, **settings: str) -> Iterator[Process]:
+def process(
+    folder: Path | str, command: str = "run", *files: Path, **settings: str
+) -> Iterator[Process]:
     """A command of `wsm-serve` with this bundle; killed if it is still there at the end."""
     usual = {"STT_PORT": "0", "STT_DEVICE": "cpu", "STT_DECODE_ISOLATION": "process"}
     environment = os.environ | usual | {"STT_BUNDLE": str(folder)}
@@ -44,7 +46,7 @@ def connected(server: Process) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[httpx.Client]:
+def serving(folder: Path | str, **settings: str) -> Iterator[httpx.Client]:
     """A client of a server that is ready, and whose log is read so that it never blocks."""
     with process(folder, **settings) as server, connected(server) as client:
         wait_for_readiness(client, 200)

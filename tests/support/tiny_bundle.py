@@ -42,20 +42,22 @@ def _frames(text: str) -> list[int]:
     return frames
 
 
-def make_bundle(folder: Path, longest_single_pass_s: float | None = None) -> Path:
-    """Write the bundle into a new folder."""
+def make_bundle(
+    folder: Path, longest_single_pass_s: float | None = None, **changes: object
+) -> Path:
+    """Write the bundle into a new folder, with changes of its manifest, such as its name."""
     folder.mkdir()
     onnx.save(_graph(), folder / "model.onnx")
     golden = speak("a cab")
     np.savez(folder / "golden.npz", waveform=golden, logits=_logits(golden))
-    manifest = _manifest(folder) | {"longest_single_pass_s": longest_single_pass_s}
+    manifest = _manifest(folder) | {"longest_single_pass_s": longest_single_pass_s} | changes
     (folder / "bundle.json").write_text(json.dumps(manifest))
     return folder
 
 
-def make_streaming_bundle(folder: Path) -> Path:
-    """Write a bundle with a streaming graph into a new folder."""
-    make_bundle(folder)
+def make_streaming_bundle(folder: Path, **changes: object) -> Path:
+    """Write a bundle with a streaming graph into a new folder; changes as `make_bundle` takes."""
+    make_bundle(folder, **changes)
     onnx.save(_streaming_graph(), folder / "streaming.onnx")
     manifest = json.loads((folder / "bundle.json").read_text())
     manifest["files"]["streaming.onnx"] = sha256_of(folder / "streaming.onnx")

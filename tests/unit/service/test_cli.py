@@ -64,11 +64,11 @@ def test_files_for_which_there_is_no_room_wait_for_it(files, folder, capsys, mon
     transcribe = Transcriber.transcribe
     refused = []
 
-    async def refuse_first(self, source, asked):
+    async def refuse_first(self, source, asked, **how):
         if source not in refused:
             refused.append(source)
             raise Overloaded("full", retry_after_s=0)
-        return await transcribe(self, source, asked)
+        return await transcribe(self, source, asked, **how)
 
     monkeypatch.setattr(Transcriber, "transcribe", refuse_first)
     paths = [f"{files}/two.wav", f"{files}/one.wav"]

@@ -13,8 +13,7 @@ from service.bundle import load_bundle
 from service.config import Settings
 from service.errors import DeviceLost, InvalidBundle, NotReady, Overloaded
 from service.lifecycle import Service, State
-from service.loading import Parts
-from service.reading import open_reader
+from service.options import Options
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +44,8 @@ async def test_it_is_not_ready_until_the_bundle_is_loaded(service):
 
 async def test_what_is_served_is_described(service, folder):
     await service.start()
-    assert service.bundle.folder == folder
+    parts = service.models.default.parts
+    assert parts.bundle.folder == folder
     labels = {
         "name": "tiny",
         "file": "model.onnx",
@@ -54,7 +54,7 @@ async def test_what_is_served_is_described(service, folder):
         "device": "cpu",
     }
     assert sample(service, "stt_model_info", **labels) == 1
-    assert sample(service, "stt_sessions") == service.loaded.sessions
+    assert sample(service, "stt_sessions") == parts.loaded.sessions
     assert sample(service, "stt_max_streams") == service.settings.max_streams
     assert sample(service, "stt_model_memory_bytes", model="tiny") >= 0
     await service.drain()
@@ -79,7 +79,7 @@ async def test_a_lost_device_is_told_to_whoever_watches_the_process(service, mon
     service.check_alive()
     await service.start()
     service.check_alive()
-    monkeypatch.setattr(service.loaded.model, "infer", lose)
+    monkeypatch.setattr(service.models.default.parts.loaded.model, "infer", lose)
     with service.admit() as transcriber, pytest.raises(DeviceLost):
         await transcriber.transcribe(wav(speak("ab")))
     for ask in (service.ready, service.check_alive):
@@ -98,17 +98,13 @@ async def test_the_batcher_is_bounded_by_settings_and_model(
         made.append(limits)
         return Batcher(model, limits, metrics)
 
-    monkeypatch.setattr("service.lifecycle.Batcher", batcher)
+    monkeypatch.setattr("service.serving.model.Batcher", batcher)
     bundle = load_bundle(folder)
     loaded = load_model(bundle, device="cpu", threads=1)
+    loaded = replace(loaded, sessions=sessions, max_batch_samples=320_000)
+    monkeypatch.setattr("service.loading.load_model", lambda *_, **__: loaded)
     service = Service(Settings(bundle=folder, max_wait_ms=7, max_padding_ratio=0.1))
-    await service.serve(
-        Parts(
-            bundle,
-            replace(loaded, sessions=sessions, max_batch_samples=320_000),
-            open_reader(bundle),
-        )
-    )
+    await service.start()
     await service.drain()
     (limits,) = made
     assert (limits.sessions, limits.max_wait_ms) == (sessions, max_wait_ms)
@@ -123,7 +119,8 @@ async def test_streams_are_heard_as_the_bundle_allows_and_refused_while_draining
             service.ready_for_streams()
         await service.start()
         streams = service.ready_for_streams()
-        assert streams.kind == kind
+        async with streams.engine(Options()) as engine:
+            assert engine.kind == kind
         await service.drain()
         with pytest.raises(NotReady, match="last streams"), streams.seat():
             pass

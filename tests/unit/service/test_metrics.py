@@ -35,13 +35,16 @@ EXPECTED = {
     "stt_sessions": (),
     "stt_model_memory_bytes": ("model",),
     "stt_peak_memory_bytes": (),
-    "stt_model_info": (),
+    "stt_model_info": ("name",),
+    "stt_bundle_loads_total": ("outcome",),
 }
 
 
 def test_names_and_labels_are_the_documented_ones() -> None:
     metrics = Metrics(CollectorRegistry())
-    instruments = [value for name, value in vars(metrics).items() if name != "registry"]
+    instruments = [
+        value for name, value in vars(metrics).items() if name != "registry" and name[0] != "_"
+    ]
     suffix = {"counter": "_total", "info": "_info"}
     found = {one._name + suffix.get(one._type, ""): one._labelnames for one in instruments}
     assert found == EXPECTED
@@ -71,7 +74,7 @@ def test_peak_memory_is_read_at_scrape() -> None:
 
 def test_the_model_is_named() -> None:
     metrics = Metrics(CollectorRegistry())
-    metrics.model_info.info({"name": "tiny", "precision": "int8"})
+    metrics.model_info.labels("tiny").info({"precision": "int8"})
     assert metrics.registry.get_sample_value(
         "stt_model_info", {"name": "tiny", "precision": "int8"}
     )

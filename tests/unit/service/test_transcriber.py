@@ -8,12 +8,13 @@ from audio_files import wav
 from prometheus_client import CollectorRegistry
 from tiny_bundle import HOP, RATE_HZ, make_bundle, speak
 
-from service.audio import decode_audio
+from service.audio import AudioLimits, decode_audio
+from service.audio_memory import AudioMemory
 from service.backends import load_model
 from service.batcher import Batcher, BatchLimits, Lane
 from service.bundle import load_bundle
 from service.config import Settings
-from service.decoding import LARGE_BYTES
+from service.decoding import LARGE_BYTES, Decoder
 from service.errors import (
     AudioTooLong,
     AudioTooShort,
@@ -25,6 +26,7 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.options import Options
+from service.passes import Passes
 from service.reading import open_reader
 from service.transcriber import Transcriber
 
@@ -67,13 +69,19 @@ class Rig:
             batch_invariant=True,
         )
         self.batcher = Batcher(self.model, limits, self.metrics)
-        self.transcriber = Transcriber(
-            self.bundle.manifest,
-            self.batcher,
-            open_reader(self.bundle),
-            self.metrics,
-            self.settings,
+        decoder = self._decoder()
+        passes = Passes(self.bundle.manifest, self.batcher, self.settings, decoder.run)
+        reader = open_reader(self.bundle)
+        self.transcriber = Transcriber(self.bundle.manifest, decoder, passes, reader, self.metrics)
+
+    def _decoder(self):
+        limits = AudioLimits(
+            max_duration_s=self.settings.max_audio_s,
+            min_samples=self.bundle.manifest.receptive_field_samples,
         )
+        limit_s = self.settings.max_decoded_audio_s
+        memory = AudioMemory(limit_s, self.metrics, self.batcher.retry_after_s)
+        return Decoder(limits, self.settings.decode_workers, memory)
 
     def sample(self, name, **labels):
         return self.metrics.registry.get_sample_value(name, labels)

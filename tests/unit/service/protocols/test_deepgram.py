@@ -2,12 +2,15 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from service.errors import InvalidRequest
+from service.offers import Offer, Offers
 from service.protocols.deepgram import parse
 from service.protocols.deepgram_query import Listening
 
+OFFERS = Offers(Offer("tiny", ("en", "pt-BR")))
+
 
 def listening(query):
-    return Listening.of(QueryParams(query), silence_s=0.7, languages=("en", "pt-BR"))
+    return Listening.of(QueryParams(query), silence_s=0.7, offers=OFFERS)
 
 
 def test_without_a_query_a_container_comes_and_only_finals_are_told():
@@ -29,6 +32,20 @@ def test_what_ends_an_utterance_is_the_clients_to_say(query, silence_s):
 )
 def test_a_language_is_found_with_and_without_its_region(language, meant):
     assert listening(f"language={language}").wish.options.language == meant
+
+
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [
+        ("nova-3", None),
+        ("2-general-nova", None),
+        ("whisper-large", None),
+        ("tiny", "tiny"),
+        ("x", "x"),
+    ],
+)
+def test_names_of_deepgrams_models_leave_it_to_the_language(model, meant):
+    assert listening(f"model={model}").wish.options.model == meant
 
 
 @pytest.mark.parametrize(

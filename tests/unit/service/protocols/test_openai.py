@@ -3,6 +3,7 @@ import math
 import pytest
 
 from service.ctc import Transcript, Word
+from service.offers import Offer, Offers
 from service.protocols.openai import Segment, Usage, answer, delta, done
 from service.protocols.openai_form import Asked
 from service.transcriber import Timing, Transcription
@@ -16,7 +17,7 @@ def transcription(words=WORDS, language="en"):
 
 
 def asked(**fields):
-    return Asked.of(fields, model="tiny", languages=["en"])
+    return Asked.of(fields, Offers(Offer("tiny", ("en",))))
 
 
 @pytest.mark.parametrize(("duration_s", "seconds"), [(0.1, 1), (2.0, 2), (2.1, 3)])

@@ -1,11 +1,12 @@
 import pytest
 
 from service.errors import InvalidRequest, ModelNotFound
-from service.protocols.openai_form import OPENAI_MODELS, Asked, check_model
+from service.offers import Offer, Offers
+from service.protocols.openai_form import OPENAI_MODELS, Asked
 
 
 def asked(languages=("en", "de"), **fields):
-    return Asked.of(fields, model="tiny", languages=languages)
+    return Asked.of(fields, Offers(Offer("tiny", languages), (Offer("other", ("fr",)),)))
 
 
 def test_nothing_is_needed():
@@ -67,9 +68,14 @@ def test_what_there_is_not_is_refused(fields, param):
     assert caught.value.limit
 
 
-@pytest.mark.parametrize("name", ["", "tiny", *OPENAI_MODELS, "gpt-4o-mini-transcribe-2025-12-15"])
-def test_names_that_mean_what_is_served(name):
-    check_model(name, "tiny")
+@pytest.mark.parametrize("name", ["", *OPENAI_MODELS, "gpt-4o-mini-transcribe-2025-12-15"])
+def test_names_of_openai_s_models_leave_it_to_the_language(name):
+    assert asked(model=name).options.model is None
+
+
+def test_names_of_ours_are_kept_and_know_their_own_regions():
+    found = asked(("pt", "pt-BR"), model="other", language="fr-BE").options
+    assert (found.model, found.language) == ("other", "fr")
 
 
 @pytest.mark.parametrize(
@@ -78,5 +84,5 @@ def test_names_that_mean_what_is_served(name):
 )
 def test_other_names_are_refused(name):
     with pytest.raises(ModelNotFound) as caught:
-        check_model(name, "tiny")
-    assert caught.value.limit[0] == "tiny"
+        asked(model=name)
+    assert caught.value.limit[:2] == ["tiny", "other"]
