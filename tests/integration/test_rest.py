@@ -420,7 +420,10 @@ async def call(app, messages):
         "raw_path": b"/transcribe",
         "root_path": "",
         "query_string": b"",
-        "headers": [(b"content-type", b"multipart/form-data; boundary=x")],
+        "headers": [
+            (b"host", b"localhost"),
+            (b"content-type", b"multipart/form-data; boundary=x"),
+        ],
         "client": ("test", 1),
         "server": ("test", 80),
     }

@@ -37,6 +37,7 @@ EXPECTED = {
     "stt_peak_memory_bytes": (),
     "stt_model_info": ("name",),
     "stt_bundle_loads_total": ("outcome",),
+    "stt_decoder_deaths_total": ("reason",),
 }
 
 
