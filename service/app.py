@@ -15,7 +15,18 @@ from service.config import Settings
 from service.errors import InvalidBundle
 from service.lifecycle import Service, State
 from service.protocols.asyncapi import ADDRESS
-from service.routes import asyncapi, deepgram, health, jobs, openai, page, rest, vosk, websocket
+from service.routes import (
+    admin,
+    asyncapi,
+    deepgram,
+    health,
+    jobs,
+    openai,
+    page,
+    rest,
+    vosk,
+    websocket,
+)
 from service.routes.access import AccessControl, Door
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import RequestContext
@@ -62,10 +73,9 @@ def create_app(
     app.include_router(openai.router)
     if with_jobs:
         app.include_router(jobs.router)
-    for router in (websocket.router, deepgram.router, vosk.router, asyncapi.router):
-        app.include_router(router)
-    app.include_router(health.router)
-    app.include_router(page.router)
+    others = (websocket, deepgram, vosk, asyncapi, health, admin, page)
+    for module in others:
+        app.include_router(module.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
     app.add_middleware(AccessControl, door=door)

@@ -1,7 +1,7 @@
 """What goes over the wire as JSON; times in seconds."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -167,6 +167,24 @@ class OfferBody(Wire):
     languages: tuple[str, ...]
     is_loaded: bool
     """If not, it is when it is asked for."""
+
+
+class ChangeBody(Wire):
+    """What became of a bundle's folder that was new, another, or gone."""
+
+    folder: str
+    outcome: Literal["loaded", "listed", "failed", "removed"]
+    """Listed: it will be loaded on demand. Failed: what was served from it still is."""
+    model: str | None
+    """Name of what is served from it."""
+    message: str | None
+    """What is wrong with it."""
+
+
+class ReloadBody(Wire):
+    """Answer of `POST /admin/reload`."""
+
+    changes: tuple[ChangeBody, ...]
 
 
 class VersionBody(Wire):

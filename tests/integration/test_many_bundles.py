@@ -7,9 +7,12 @@ from threading import Event
 import httpx
 import pytest
 from audio_files import wav
+from keys import make_keys
 from server_process import PATIENCE_S, serving
 from socket_client import pcm, silence, streaming
 from tiny_bundle import make_bundle, make_streaming_bundle, speak, speak_to_graph
+
+from service.access.keys import Role
 
 TEXT = "good day"
 GOOD = wav(speak(TEXT))
@@ -162,6 +165,31 @@ def test_no_request_is_dropped_while_the_default_is_exchanged(server, shelf, tmp
         answers = [answer for one in asking for answer in one.result()]
     assert {status for status, _ in answers} == {200}
     assert {"english", "second", "third"} <= {model for _, model in answers}
+
+
+def test_operators_may_have_the_folders_looked_into_now(shelf, tmp_path):
+    roles = {"app": {}, "operator": {"roles": (Role.ADMIN, Role.TRANSCRIBE)}}
+    keys = make_keys(tmp_path / "keys.json", roles)
+    settings = {"STT_BUNDLES_DIR": str(tmp_path), "STT_BUNDLES_POLL_S": "0"}
+    with serving(shelf / "en", STT_API_KEYS_FILE=str(tmp_path / "keys.json"), **settings) as client:
+        assert client.post("/admin/reload").status_code == 401
+        client.headers = {"Authorization": f"Bearer {keys['app']}"}
+        assert client.post("/admin/reload").status_code == 403
+        client.headers = {"Authorization": f"Bearer {keys['operator']}"}
+        make_bundle(tmp_path / "good", name="good", languages=["fi"])
+        make_bundle(tmp_path / "broken", name="broken", files={})
+        broken, good = client.post("/admin/reload").json()["changes"]
+        assert good == {"folder": "good", "outcome": "loaded", "model": "good", "message": None}
+        assert (broken["outcome"], broken["model"]) == ("failed", None)
+        assert "no digest for" in broken["message"]
+        assert ask(client, language="fi").json()["model"] == "good"
+        (again,) = client.post("/admin/reload").json()["changes"]  # what is broken is tried again
+        assert again["folder"] == "broken"
+
+
+def test_without_keys_nobody_is_an_operator(server):
+    answer = server.post("/admin/reload")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
 
 
 def test_a_broken_bundle_changes_nothing(server, shelf):
