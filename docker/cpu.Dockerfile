@@ -1,6 +1,8 @@
 # The service on CPUs, with the bundles that come along and without torch:
 #
 #   docker build -f docker/cpu.Dockerfile -t wsm-stt:cpu .
+#
+# It listens on every interface, so it wants STT_API_KEYS_FILE, or STT_ALLOW_WITHOUT_KEYS=true.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python3 -m venv /opt/wsm

@@ -2,6 +2,7 @@
 #
 #   docker build -f docker/gpu.Dockerfile -t wsm-stt:gpu .
 #
+# It listens on every interface, so it wants STT_API_KEYS_FILE, or STT_ALLOW_WITHOUT_KEYS=true.
 # CUDA, cuDNN and onnxruntime-gpu belong together: 1.27 and later want CUDA 13.
 ARG CUDA=12.9.1
 FROM nvidia/cuda:${CUDA}-cudnn-runtime-ubuntu24.04 AS python

@@ -6,9 +6,11 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from service.access.guard import Guard
 from service.config import Settings
@@ -29,7 +31,13 @@ from service.routes import (
 )
 from service.routes.access import AccessControl, Door
 from service.routes.errors import add_error_handlers
-from service.routes.middleware import RequestContext
+from service.routes.middleware import REQUEST_ID_HEADER, TRACE_PARENT_HEADER, RequestContext
+
+CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "POST", "DELETE"],
+    "allow_headers": ["Authorization", REQUEST_ID_HEADER, TRACE_PARENT_HEADER],
+    "expose_headers": [REQUEST_ID_HEADER, "Location", "Retry-After", "RateLimit"],
+}
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +87,8 @@ def create_app(
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
     app.add_middleware(AccessControl, door=door)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)
     app.add_middleware(
         RequestContext, metrics=service.metrics, tracer=service.tracer, endpoints=endpoints
     )

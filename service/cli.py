@@ -9,12 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-import uvicorn
-
-from service.app import create_app
+from service import keys_command
+from service.access.keys import InvalidKeys
 from service.config import InvalidSettings, Settings, load_settings
 from service.errors import InvalidBundle, InvalidRequest, ServiceError
-from service.lifecycle import Service, State
+from service.lifecycle import Service
 from service.live_client import (
     StreamFailed,
     Terminal,
@@ -26,8 +25,8 @@ from service.live_client import (
 from service.logs import configure_logging
 from service.options import Decoding, Options
 from service.schemas import TranscriptionBody
+from service.server import run
 
-CONNECTIONS_CLOSE_S = 2
 USAGE_ERROR = 2
 
 
@@ -45,11 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings(getattr(options, "bundle", None))
         configure_logging(settings.log_level, settings.log_format)
         if options.command == "run":
-            return _run(settings)
+            return run(settings)
+        if options.command == "keys":
+            return keys_command.run(options, settings)
         if options.command == "stream":
             return asyncio.run(_stream(settings, options))
         return asyncio.run(_transcribe(settings, options))
-    except InvalidSettings as error:
+    except (InvalidSettings, InvalidKeys) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
 
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     transcribe.add_argument("--json", action="store_true", help="one JSON object a line")
     _add_stream(commands)
+    keys_command.add_parser(commands)
     return parser
 
 
@@ -88,31 +90,16 @@ def _add_stream(commands: Any) -> None:  # noqa: ANN401  argparse names no publi
         "--rate", type=int, metavar="HZ", help="of 16-bit samples on -; without it, a container"
     )
     stream.add_argument("--url", help="of another server than STT_HOST and STT_PORT say")
+    stream.add_argument("--api-key", metavar="KEY", help="better: STT_API_KEY, which `ps` hides")
     stream.add_argument("--language", metavar="CODE", help="what is spoken")
 
 
-def _run(settings: Settings) -> int:
-    app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=CONNECTIONS_CLOSE_S,
-            ws_max_size=settings.max_message_bytes,
-            ws_ping_interval=settings.ping_interval_s,
-            ws_ping_timeout=settings.ping_timeout_s,
-            ws_per_message_deflate=False,  # audio does not get smaller, and text is short
-        )
-    )
-    server.run()
-    return int(not server.started or app.state.service.state is State.FAILED)
-
-
 async def _stream(settings: Settings, options: argparse.Namespace) -> int:
-    url = options.url or f"ws://{settings.host}:{settings.port}/ws/transcribe"
+    scheme = "ws" if settings.tls_cert is None else "wss"
+    url = options.url or f"{scheme}://{settings.host}:{settings.port}/ws/transcribe"
+    api_key = options.api_key
+    if api_key is None and settings.api_key is not None:
+        api_key = settings.api_key.get_secret_value()
     try:
         if options.microphone:
             speech = from_microphone()
@@ -122,7 +109,8 @@ async def _stream(settings: Settings, options: argparse.Namespace) -> int:
             speech = await asyncio.to_thread(
                 from_file, Path(options.file), in_real_time=options.realtime
             )
-        await stream(url, speech, Terminal(sys.stdout), language=options.language)
+        terminal = Terminal(sys.stdout)
+        await stream(url, speech, terminal, language=options.language, api_key=api_key)
     except OSError as error:
         print(f"error: {options.file}: {error.strerror}", file=sys.stderr)
         return 1

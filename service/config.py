@@ -284,6 +284,8 @@ def load_settings(bundle: Path | None = None) -> Settings:
     except ValidationError as error:
         faults = [
             f"{PREFIX}{str(fault['loc'][0]).upper()} is {fault['input']!r}: {fault['msg']}"
+            if fault["loc"]
+            else str(fault["msg"])
             for fault in error.errors()
         ]
         raise InvalidSettings("; ".join(faults)) from error

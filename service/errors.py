@@ -11,6 +11,7 @@
     │   ├── UploadTooLarge    413  more bytes than allowed
     │   ├── Unauthorized      401  no key, or none that is valid
     │   ├── Forbidden         403  a key that does not open this
+    │   ├── HeadersTooLarge   431  more bytes before the body than allowed
     │   ├── StreamIdle        408  nothing came from the client of a stream for too long
     │   ├── JobNotFound       404  no such job, or its time is over
     │   └── ModelNotFound     404  no model of this name, where names are OpenAI's to choose
@@ -130,6 +131,13 @@ class Forbidden(ClientError):
 
     code = "forbidden"
     status = 403
+
+
+class HeadersTooLarge(ClientError):
+    """What comes before the body is too large."""
+
+    code = "headers_too_large"
+    status = 431
 
 
 class StreamIdle(ClientError):

@@ -109,7 +109,14 @@ def from_microphone() -> Speech:
     return Speech(_start("pcm_s16le"), _recorded(sounddevice))
 
 
-async def stream(url: str, speech: Speech, terminal: Terminal, *, language: str | None) -> None:
+async def stream(
+    url: str,
+    speech: Speech,
+    terminal: Terminal,
+    *,
+    language: str | None,
+    api_key: str | None = None,
+) -> None:
     """Send speech and show what is heard, until it ends or Ctrl-C ends it.
 
     Args:
@@ -117,12 +124,14 @@ async def stream(url: str, speech: Speech, terminal: Terminal, *, language: str 
         speech: to be sent.
         terminal: where it is shown.
         language: asked for; None leaves it to the model.
+        api_key: for a server that asks for one.
 
     Raises:
         StreamFailed: the server is not there, or ended the stream.
     """
     try:
-        async with connect(url) as socket:
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        async with connect(url, additional_headers=headers) as socket:
             await socket.send(json.dumps(speech.start | {"language": language}))
             sending = asyncio.create_task(_send(socket, speech))
             try:

@@ -1,7 +1,7 @@
 """What the service writes to standard error: lines for people, or JSON for a collector of logs.
 
-Neither holds audio or words that were said. What is logged while a request is handled carries the
-request's id.
+Neither holds audio, words that were said, or keys. What is logged while a request is handled
+carries the request's id.
 """
 
 import logging
@@ -14,6 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 LogFormat = Literal["text", "json"]
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+TALKATIVE = ("uvicorn.error", "websockets")  # debugging tells headers, with keys, and audio
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 FIELDS = ("levelname", "name", "message")
 JSON_NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
@@ -33,6 +34,8 @@ def configure_logging(level: str, log_format: LogFormat) -> None:
     handler.setFormatter(logging.Formatter(TEXT) if log_format == "text" else _json())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("uvicorn.error").addFilter(_is_no_socket)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLogger().level))
 
 
 def _json() -> logging.Formatter:

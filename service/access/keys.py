@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -88,23 +88,35 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
-def new_key(name: str, roles: Sequence[Role], limits: Limits) -> tuple[str, Key]:
+def new_key(
+    name: str, roles: Sequence[Role], limits: Mapping[str, float | None]
+) -> tuple[str, Key]:
     """Make a key.
+
+    Args:
+        name: whose it is.
+        roles: what it opens.
+        limits: those of `Limits`, by name.
 
     Returns:
         The key itself, which is kept nowhere, and its entry.
 
     Raises:
-        InvalidKeys: the name cannot be one.
+        InvalidKeys: the name cannot be one, or a limit.
     """
     secret = SECRET_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     created = datetime.now(UTC).replace(microsecond=0)
     try:
         key = Key(
-            name=name, sha256=digest_of(secret), roles=tuple(roles), limits=limits, created=created
+            name=name,
+            sha256=digest_of(secret),
+            roles=tuple(dict.fromkeys(roles)),
+            limits=Limits.model_validate(limits),
+            created=created,
         )
     except ValidationError as error:
-        raise InvalidKeys(f"{name!r} is no name: {error.errors()[0]['msg']}") from error
+        fault = error.errors()[0]
+        raise InvalidKeys(f"{fault['loc'][-1]} {fault['input']!r}: {fault['msg']}") from error
     return secret, key
 
 

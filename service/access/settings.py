@@ -1,9 +1,17 @@
 """The settings of where the service listens, and of who may come in."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -49,10 +57,28 @@ class AccessSettings(BaseModel):
     """Origins, such as `https://app.example.org`, with commas between them, whose pages may ask
     this service and open streams; `*` for all. None may otherwise, but for its own page."""
 
+    tls_cert: Path | None = None
+    """Certificate chain in PEM; with `tls_key` the server speaks TLS itself. Read at the start."""
+
+    tls_key: Path | None = None
+    """Private key of the certificate, in PEM."""
+
+    api_key: SecretStr | None = None
+    """Key that the client, `wsm-serve stream`, shows to a server; the server does not read it."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("STT_TLS_CERT and STT_TLS_KEY belong together")
+        return self
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        return self.host in LOOPBACK_NAMES or self.host.startswith("127.")
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def hosts(self) -> tuple[str, ...]:

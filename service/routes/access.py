@@ -100,7 +100,7 @@ class Door:
     def _check_host(self, headers: Headers) -> None:
         """Pages elsewhere reach a service in the browser's network by names that they own."""
         host = headers.get("host", "")
-        if self._hosts and _name_of(host) not in self._hosts:
+        if self._hosts and not self._hosts & {_name_of(host), ANY}:
             raise Forbidden(
                 f"this service is not called {host!r}: add the name to STT_ALLOWED_HOSTS",
                 found=host,

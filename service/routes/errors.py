@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from service.errors import Overloaded, ServiceError, Unauthorized
 from service.routes.middleware import REQUEST_ID_HEADER
+from service.routes.security import SAFE_HEADERS
 from service.schemas import ErrorBody
 
 CLIENT_CLOSED_REQUEST = 499
@@ -37,7 +38,8 @@ def error_responses(*errors: type[ServiceError]) -> dict[int | str, dict[str, An
 
 async def render(request: Request, error: Exception) -> Response:
     """The answer that an exception ends with."""
-    headers: dict[str, str] = {REQUEST_ID_HEADER: request.state.request_id}
+    # Here too, since what nobody planned is rendered outside of all middleware.
+    headers = SAFE_HEADERS | {REQUEST_ID_HEADER: request.state.request_id}
     match error:
         case Overloaded():
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))

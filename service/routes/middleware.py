@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.logs import REQUEST_ID
 from service.metrics import Metrics
+from service.routes.security import safe_headers
 from service.tracing import Span, Tracer, Untraced
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class RequestContext:
-    """ASGI middleware; answers carry the client's request id, or a new one.
+    """ASGI middleware; answers carry the client's request id, or a new one, and safe headers.
 
     Args:
         app: what it surrounds.
@@ -65,7 +66,10 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                for name, value in safe_headers(scope["path"]).items():
+                    headers.setdefault(name, value)
             await send(message)
 
         started_s = time.monotonic()

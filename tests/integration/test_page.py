@@ -14,7 +14,7 @@ REFERENCES = re.compile(r"""(?:href|src)="page/([^"]+)"|from "\./([^"]+)"|"page/
 
 # Bases, what only jobs and programs meet, and what no answer tells.
 UNMET = {"service_error", "client_error", "job_not_found", "jobs_unavailable", "storage_full"}
-UNMET |= {"invalid_request", "invalid_bundle", "model_not_found"}
+UNMET |= {"invalid_request", "invalid_bundle", "model_not_found", "headers_too_large"}
 
 
 @pytest.fixture

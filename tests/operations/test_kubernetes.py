@@ -25,7 +25,8 @@ from service.metrics import Metrics
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 KUBERNETES = "1.34"
-OVERLAYS = ("cpu", "gpu", "own-bundle")
+COMPONENTS = ("own-bundle", "keys")
+OVERLAYS = ("cpu", "gpu", *COMPONENTS)
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
 
@@ -74,7 +75,13 @@ CUSTOM = {
         {
             "selector": {"type": "object"},
             "endpoints": _list(
-                _object({"port": _TEXT}, path=_TEXT, interval=_TEXT, scrapeTimeout=_TEXT)
+                _object(
+                    {"port": _TEXT},
+                    path=_TEXT,
+                    interval=_TEXT,
+                    scrapeTimeout=_TEXT,
+                    authorization=_object({"credentials": _object({"name": _TEXT, "key": _TEXT})}),
+                )
             ),
         },
         jobLabel=_TEXT,
@@ -91,12 +98,12 @@ def built(request, tmp_path_factory):
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed; it brings kustomize")
     overlay = FOLDER / "overlays" / request.param
-    if request.param == "own-bundle":
+    if request.param in COMPONENTS:
         overlay = tmp_path_factory.mktemp("kubernetes") / "deploy" / "overlays" / "mine"
         shutil.copytree(FOLDER, overlay.parents[1], dirs_exist_ok=True)
         shutil.copytree(FOLDER / "overlays" / "cpu", overlay)
         with (overlay / "kustomization.yaml").open("a") as file:
-            file.write("components: [../../own-bundle]\n")
+            file.write(f"components: [../../{request.param}]\n")
     made = subprocess.run(
         ["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, check=False
     )
@@ -226,6 +233,20 @@ def test_containers_hold_no_rights(pod):
         assert one["resources"]["limits"]["memory"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
+
+
+def test_strangers_are_let_in_on_purpose_or_not_at_all(built, pod, container, request):
+    settings = {one["name"]: one["value"] for one in container["env"]}
+    endpoint = built["ServiceMonitor", "wsm-stt"]["spec"]["endpoints"][0]
+    has_keys = "STT_API_KEYS_FILE" in settings
+    assert has_keys == (request.node.callspec.params["built"] == "keys")
+    assert has_keys != ("STT_ALLOW_WITHOUT_KEYS" in settings)
+    assert has_keys == ("authorization" in endpoint)
+    if has_keys:
+        (mount,) = [one for one in container["volumeMounts"] if one["name"] == "keys"]
+        assert settings["STT_API_KEYS_FILE"].startswith(mount["mountPath"] + "/")
+        (volume,) = [one for one in pod["volumes"] if one["name"] == "keys"]
+        assert volume["secret"]["defaultMode"] == 0o440
 
 
 def test_the_gpu_overlay_runs_on_a_gpu(built, container):

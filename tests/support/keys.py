@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from service.access.keys import Limits, Role, new_key, write_keys
+from service.access.keys import Role, new_key, write_keys
 
 
 def make_keys(path: Path, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -13,7 +13,7 @@ def make_keys(path: Path, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, s
     for name, limits in asked.items():
         roles = limits.get("roles", (Role.TRANSCRIBE,))
         given = {key: value for key, value in limits.items() if key != "roles"}
-        secrets[name], entry = new_key(name, roles, Limits(**given))
+        secrets[name], entry = new_key(name, roles, given)
         entries.append(entry)
     write_keys(path, entries)
     return secrets

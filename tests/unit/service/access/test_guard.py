@@ -16,7 +16,7 @@ class Keys:
         self._write()
 
     def add(self, name, *roles, **limits):
-        secret, self.entries[name] = new_key(name, roles or (Role.TRANSCRIBE,), Limits(**limits))
+        secret, self.entries[name] = new_key(name, roles or (Role.TRANSCRIBE,), limits)
         self._write()
         return secret
 

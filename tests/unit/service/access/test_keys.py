@@ -3,17 +3,17 @@ import stat
 
 import pytest
 
-from service.access.keys import InvalidKeys, Limits, Role, digest_of, new_key, read_keys, write_keys
+from service.access.keys import InvalidKeys, Role, digest_of, new_key, read_keys, write_keys
 
 TRANSCRIBE = (Role.TRANSCRIBE,)
 
 
 def test_what_is_written_is_read_and_holds_no_key(tmp_path):
     path = tmp_path / "keys.json"
-    limits = Limits(requests_per_minute=60, audio_s_per_minute=600.5, max_streams=2)
+    limits = {"requests_per_minute": 60, "audio_s_per_minute": 600.5, "max_streams": 2}
     secrets, keys = zip(
         new_key("app", TRANSCRIBE, limits),
-        new_key("operator", (Role.METRICS, Role.ADMIN), Limits()),
+        new_key("operator", (Role.METRICS, Role.ADMIN), {}),
         strict=True,
     )
     write_keys(path, keys)
@@ -32,19 +32,19 @@ def test_writing_keeps_the_files_rights_and_leaves_nothing_beside_it(tmp_path):
     write_keys(path, [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     path.chmod(0o640)
-    write_keys(path, [new_key("app", TRANSCRIBE, Limits())[1]])
+    write_keys(path, [new_key("app", TRANSCRIBE, {})[1]])
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "ä", "../a", "x" * 65])
 def test_names_are_short_and_plain(name):
-    with pytest.raises(InvalidKeys, match="is no name"):
-        new_key(name, TRANSCRIBE, Limits())
+    with pytest.raises(InvalidKeys, match=r"^name "):
+        new_key(name, TRANSCRIBE, {})
 
 
 def test_a_name_comes_once(tmp_path):
-    keys = [new_key("app", TRANSCRIBE, Limits())[1] for _ in range(2)]
+    keys = [new_key("app", TRANSCRIBE, {})[1] for _ in range(2)]
     with pytest.raises(InvalidKeys, match="name 'app' comes twice"):
         write_keys(tmp_path / "keys.json", keys)
 
