@@ -2,18 +2,17 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from service import keys_command
 from service.access.keys import InvalidKeys
+from service.bulk import command as bulk
 from service.config import InvalidSettings, Settings, load_settings
-from service.errors import InvalidBundle, InvalidRequest, ServiceError
-from service.lifecycle import Service
+from service.errors import ServiceError
 from service.live_client import (
     StreamFailed,
     Terminal,
@@ -23,8 +22,6 @@ from service.live_client import (
     stream,
 )
 from service.logs import configure_logging
-from service.options import Decoding, Options
-from service.schemas import TranscriptionBody
 from service.server import run
 
 USAGE_ERROR = 2
@@ -37,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes the process's.
 
     Returns:
-        The exit code: 0, 1 if something failed, 2 if the settings cannot be used.
+        The exit code: 0, 1 if something failed, 2 if the settings cannot be used; for
+        `transcribe` see there.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -49,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return keys_command.run(options, settings)
         if options.command == "stream":
             return asyncio.run(_stream(settings, options))
-        return asyncio.run(_transcribe(settings, options))
+        return bulk.run(settings, options)
     except (InvalidSettings, InvalidKeys) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -64,17 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("--bundle", type=Path, metavar="DIR", help="goes before STT_BUNDLE")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", parents=[bundle], help="serve over HTTP")
-    transcribe = commands.add_parser(
-        "transcribe", parents=[bundle], help="transcribe files without a server"
-    )
-    transcribe.add_argument("files", nargs="+", metavar="FILE")
-    transcribe.add_argument(
-        "--decoding", choices=get_args(Decoding), help="how words are found (STT_DECODING)"
-    )
-    transcribe.add_argument(
-        "--hot-words", default="", metavar="WORDS", help="to expect, with commas between them"
-    )
-    transcribe.add_argument("--json", action="store_true", help="one JSON object a line")
+    bulk.add_parser(commands, bundle)
     _add_stream(commands)
     keys_command.add_parser(commands)
     return parser
@@ -118,43 +106,3 @@ async def _stream(settings: Settings, options: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-async def _transcribe(settings: Settings, options: argparse.Namespace) -> int:
-    service = Service(settings)
-    try:
-        asked = Options.of({"decoding": options.decoding, "hot_words": options.hot_words})
-        await service.start()
-        service.ready().check_served(asked)
-    except (InvalidBundle, InvalidRequest) as error:
-        print(f"error: {error.message}", file=sys.stderr)
-        return 1
-    room = asyncio.Semaphore(settings.max_batch_size)
-    results = [
-        asyncio.create_task(_transcribe_file(service, file, asked, room, as_json=options.json))
-        for file in options.files
-    ]
-    failures = 0
-    for result in results:
-        line, failed = await result
-        failures += failed
-        print(line, file=sys.stderr if failed else sys.stdout)
-    await service.drain()
-    return int(failures > 0)
-
-
-async def _transcribe_file(
-    service: Service, file: str, asked: Options, room: asyncio.Semaphore, *, as_json: bool
-) -> tuple[str, bool]:
-    """What to print, and whether it is an error."""
-    try:
-        async with room:
-            result = await service.ready().transcribe_patiently(file, asked)
-    except ServiceError as error:
-        return f"{file}: {error.message} [{error.code}]", True
-    except OSError as error:
-        return f"{file}: {error.strerror}", True
-    if not as_json:
-        return f"{file}: {result.transcript.text}", False
-    body = TranscriptionBody.of(result).model_dump(mode="json", exclude={"request_id"})
-    return json.dumps({"path": file, **body}, ensure_ascii=False), False

@@ -85,7 +85,8 @@ class Decoder:
         except asyncio.CancelledError:
             stop.set()
             job.cancel()
-            await asyncio.wait({decoding})  # the caller closes the source as soon as we leave
+            # The caller closes the source as soon as we leave, and nobody asks what came of it.
+            await asyncio.gather(decoding, return_exceptions=True)
             raise
 
 
