@@ -68,7 +68,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-containers bench gpu-report check format clean \
+.PHONY: help serve install test test-containers lock bench gpu-report check format clean \
 	english-corpus english-lm english spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
@@ -91,6 +91,9 @@ bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 
 test-containers: $(DEV_STAMP) ## build docker/compose.yaml, run it and test it; needs docker
 	@$(BIN)/python -m pytest -m containers tests/containers $(PYTEST_ARGS)
+
+lock: $(DEV_STAMP) ## lock anew what images install, with hashes, and list its licences
+	@docker/lock.sh $(BIN)
 
 gpu-report: $(DEV_STAMP) ## measure what only a CUDA device can show, as Markdown tables
 	@$(BIN)/python -m tests.benchmarks.gpu_report
@@ -180,12 +183,12 @@ $(SERVE_STAMP): pyproject.toml | $(BIN)/pip
 
 $(DEV_STAMP): pyproject.toml | $(BIN)/pip
 	@echo "==> Installing service, export and developers' tools into $(VENV) (torch is large)"
-	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,dev]'
+	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,signing,dev]'
 	@touch $@ $(SERVE_STAMP)
 
 $(BENCH_STAMP): pyproject.toml | $(BIN)/pip
 	@echo "==> Installing everything, and the servers that the benchmarks compare with, into $(VENV)"
-	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,dev,bench]'
+	@$(PIP_INSTALL) --editable '.[cpu,export,corpora,ray,tracing,paper,signing,dev,bench]'
 	@touch $@ $(DEV_STAMP) $(SERVE_STAMP)
 
 # pip is the last thing `python -m venv` writes, so a half-made environment is finished here.

@@ -4,16 +4,25 @@
 #   docker run --rm --user "$(id -u)" -v "$PWD:/work" wsm-stt:export evaluate runs/czech data/cs.jsonl#test
 #
 # TORCH_INDEX says for what torch is made: .../whl/cpu, or .../whl/cu129 with `docker run --gpus all`.
+# All else is locked with hashes; torch has its version only, since each of its builds has others.
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH=2.13.0
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
 WORKDIR /src
-RUN python3 -m venv /opt/wsm
+COPY docker/requirements/build.txt docker/requirements/export.txt ./
+RUN python3 -m venv /opt/build && python3 -m venv /opt/wsm \
+    && /opt/build/bin/pip install --require-hashes --requirement build.txt \
+    && /opt/wsm/bin/pip install --no-deps --require-hashes --requirement export.txt \
+    && /opt/wsm/bin/pip install --extra-index-url "${TORCH_INDEX}" "torch==${TORCH}"
 COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
-RUN PIP_EXTRA_INDEX_URL="${TORCH_INDEX}" /opt/wsm/bin/pip install --no-cache-dir --no-compile \
-        --disable-pip-version-check '.[cpu,export]' \
-    && /opt/wsm/bin/pip uninstall --yes pip
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/wsm/bin/pip install --no-deps --no-index dist/*.whl \
+    && /opt/wsm/bin/pip check \
+    && /opt/wsm/bin/pip uninstall --yes pip \
+    && /opt/build/bin/cyclonedx-py environment --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/wsm /opt/wsm

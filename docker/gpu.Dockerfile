@@ -3,7 +3,7 @@
 #   docker build -f docker/gpu.Dockerfile -t wsm-stt:gpu .
 #
 # It listens on every interface, so it wants STT_API_KEYS_FILE, or STT_ALLOW_WITHOUT_KEYS=true.
-# CUDA, cuDNN and onnxruntime-gpu belong together: 1.27 and later want CUDA 13.
+# CUDA, cuDNN and onnxruntime-gpu belong together; for CUDA 13 also LOCK=gpu-cuda13.txt.
 ARG CUDA=12.9.1
 FROM nvidia/cuda:${CUDA}-cudnn-runtime-ubuntu24.04 AS python
 # Ubuntu keeps one version of each package only, so that pinned ones vanish.
@@ -13,19 +13,25 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 FROM python AS build
-ARG ONNXRUNTIME="onnxruntime-gpu>=1.24,<1.27"
+ARG LOCK=gpu-cuda12.txt
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
 WORKDIR /src
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-venv \
     && rm -rf /var/lib/apt/lists/* \
-    && python3 -m venv /opt/wsm
+    && python3 -m venv /opt/build && python3 -m venv /opt/wsm
+COPY docker/requirements/build.txt docker/requirements/${LOCK} ./
+RUN /opt/build/bin/pip install --require-hashes --requirement build.txt \
+    && /opt/wsm/bin/pip install --require-hashes --requirement "${LOCK}"
 COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
-RUN /opt/wsm/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
-        '.[gpu]' "${ONNXRUNTIME}" \
-    && /opt/wsm/bin/pip uninstall --yes pip
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/wsm/bin/pip install --no-deps --no-index dist/*.whl \
+    && /opt/wsm/bin/pip check \
+    && /opt/wsm/bin/pip uninstall --yes pip \
+    && /opt/build/bin/cyclonedx-py environment --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
 
 FROM python
 RUN groupadd --system --gid 10001 wsm \

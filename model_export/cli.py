@@ -157,6 +157,7 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--measured", default=[], action="append", type=Path, help="record of evaluate --json")
     add("--data", default=[], action="append", help="training data, for the record")
     _add_decoding(command.add_argument_group("language model"))
+    add("--sign", type=Path, metavar="KEY", help="Ed25519 key in PEM that signs the bundle")
     add("--base-name", help="of the base, for the record")
     add("--base-licence", default="not stated")
     add("--licence", default="not stated", help="of the weights")

@@ -91,6 +91,9 @@ class Settings(AccessSettings, BaseSettings):
     """Seconds between two looks into `bundles_dir`; what changed is taken at the second look that
     sees it the same. 0 never looks again."""
 
+    bundle_public_key: Path | None = None
+    """Ed25519 key in PEM; with it no bundle is served that its owner has not signed."""
+
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the model runs; auto takes CUDA if the runtime offers it."""
 

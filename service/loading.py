@@ -12,6 +12,7 @@ from service.bundle import Bundle, load_bundle
 from service.config import Settings
 from service.errors import InvalidBundle
 from service.reading import Reader, open_reader
+from service.signatures import check_signature
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ def load_parts(settings: Settings, folder: Path) -> Parts:
         InvalidBundle: there is nothing to serve.
     """
     try:
+        if settings.bundle_public_key is not None:
+            check_signature(folder, settings.bundle_public_key)
         bundle = load_bundle(folder)
         if (found_hz := bundle.manifest.sample_rate_hz) != SAMPLE_RATE_HZ:
             raise InvalidBundle(

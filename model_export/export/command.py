@@ -1,6 +1,7 @@
 """What `wsm-export export` does, given its parsed options."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from model_export.export.variants import INT8, Recordings, choose_variants
 from model_export.mixing.chunking import obstacles, refuse_if
 from service.arrays import FloatArray
 from service.bundle import LanguageModel, Measurement, Provenance, Runtime
+from service.signatures import UnusableKey, signer
 
 RANGE_CLIPS = 64
 
@@ -50,15 +52,26 @@ def export(options: argparse.Namespace) -> None:
         parity=[load_waveform(path) for path in options.clip],
         ranges=_read_ranges(options.ranges, spec) if INT8 in variants else (),
     )
+    sign = _signer(options.sign) if options.sign else None
     parities = write_bundle(
         options.out, spec, model, facts, variants=variants, recordings=recordings
     )
+    if sign is not None:
+        sign(options.out)
     for file, parity in parities.items():
         print(
             f"{file}: {parity.logit_difference:.1e} off eager, {parity.batch_difference:.1e} "
             f"between batch and alone, {parity.flipped_frames} of {parity.frames} labels differ"
         )
     print(f"wrote {options.out}")
+
+
+def _signer(private_key: Path) -> Callable[[Path], None]:
+    """Before the work, since its end would be late to find out that the key is no good."""
+    try:
+        return signer(private_key)
+    except UnusableKey as error:
+        raise ExportError(str(error)) from error
 
 
 def _chunk_frames_asked(

@@ -1,19 +1,23 @@
 import io
 import json
+import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
+from keys import make_keys
 from recordings import ASSETS, recordings
 
 from service.audio import SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.containers
 CLIENTS = 24
+ROOT = Path(__file__).parents[2]
 LINES_OF_KENLM = 4  # which it writes while it loads a language model, and cannot be told not to
 SCRAPES_S = 30  # several times the scrape interval
 
@@ -58,6 +62,47 @@ def test_the_image_is_small(stack, client):
         for name in ("wsm-stt:cpu", "python:3.11-slim-bookworm")
     )
     assert ours - base < 320e6, f"{ours / 1e6:.0f} MB, of which the base has {base / 1e6:.0f}"
+
+
+def test_the_image_tells_what_is_in_it_and_holds_what_is_locked(stack, client):
+    printed = stack.compose("exec", "-T", "stt", "cat", "/opt/wsm/sbom.cdx.json")
+    sbom = json.loads(printed.removeprefix("\x1b[2K"))
+    assert sbom["bomFormat"] == "CycloneDX"
+    found = {plain(one["name"]): one["version"] for one in sbom["components"]}
+    assert found.pop("wsm-stt")
+    lock = (ROOT / "docker" / "requirements" / "cpu.txt").read_text()
+    locked = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
+    assert len(found) > 25
+    assert {(name, version) for name, version in found.items()} <= {
+        (plain(name), version) for name, version in locked
+    }
+
+
+def test_the_image_lets_nobody_in_unless_it_is_told_to(client):
+    done = subprocess.run(
+        ["docker", "run", "--rm", "wsm-stt:cpu"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there are no keys" in done.stderr
+
+
+def test_the_image_asks_for_the_keys_of_a_file(client, tmp_path):
+    tmp_path.chmod(0o755)
+    keys = make_keys(tmp_path / "keys.json", {"app": {}})
+    run_it = ("docker", "run", "--detach", "--publish", "127.0.0.1::8000", "--read-only")
+    mounted = ("--tmpfs", "/tmp", "--volume", f"{tmp_path}:/keys:ro")
+    setting = ("--env", "STT_API_KEYS_FILE=/keys/keys.json", "wsm-stt:cpu")
+    name = run(*run_it, *mounted, *setting).strip()
+    try:
+        url = "http://" + run("docker", "port", name, "8000").strip()
+        with httpx.Client(base_url=url, timeout=120) as http:
+            until_ready(http)
+            body = {"files": {"file": recordings()[0].path.read_bytes()}}
+            assert http.post("/transcribe", **body).status_code == 401
+            headers = {"Authorization": f"Bearer {keys['app']}"}
+            assert http.post("/transcribe", **body, headers=headers).json()["text"]
+    finally:
+        run("docker", "rm", "--force", name)
 
 
 def test_prometheus_has_the_rules_and_grafana_the_dashboard(stack, client):
@@ -117,6 +162,23 @@ def test_stopping_loses_no_request_that_was_accepted(stack, client):
 
 def run(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def plain(name):
+    """A distribution's name, however it is spelled."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def until_ready(http):
+    ends_s = time.monotonic() + 60
+    while time.monotonic() < ends_s:
+        try:
+            if http.get("/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError("the container did not become ready")
 
 
 def wav_of(waveform):
