@@ -4,20 +4,20 @@
 #
 # It listens on every interface, so it wants STT_API_KEYS_FILE, or STT_ALLOW_WITHOUT_KEYS=true.
 FROM python:3.11-slim-bookworm AS build
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY docker/requirements/build.txt docker/requirements/cpu.txt ./
 RUN python3 -m venv /opt/build && python3 -m venv /opt/wsm \
     && /opt/build/bin/pip install --require-hashes --requirement build.txt \
-    && /opt/wsm/bin/pip install --require-hashes --requirement cpu.txt
+    && /opt/wsm/bin/pip install --no-compile --require-hashes --requirement cpu.txt
 COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
-    && /opt/wsm/bin/pip install --no-deps --no-index dist/*.whl \
+    && /opt/wsm/bin/pip install --no-compile --no-deps --no-index dist/*.whl \
     && /opt/wsm/bin/pip check \
     && /opt/wsm/bin/pip uninstall --yes setuptools pip \
-    && /opt/build/bin/cyclonedx-py environment --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
+    && /opt/build/bin/cyclonedx-py environment --output-reproducible --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
 # Nothing runs the tests and converters that numpy and onnxruntime bring along.
 WORKDIR /opt/wsm/lib/python3.11/site-packages
 RUN find numpy onnxruntime -type d -name tests -prune -exec rm -r {} + \

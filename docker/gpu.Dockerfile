@@ -14,7 +14,7 @@ RUN apt-get update \
 
 FROM python AS build
 ARG LOCK=gpu-cuda12.txt
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -23,15 +23,15 @@ RUN apt-get update \
     && python3 -m venv /opt/build && python3 -m venv /opt/wsm
 COPY docker/requirements/build.txt docker/requirements/${LOCK} ./
 RUN /opt/build/bin/pip install --require-hashes --requirement build.txt \
-    && /opt/wsm/bin/pip install --require-hashes --requirement "${LOCK}"
+    && /opt/wsm/bin/pip install --no-compile --require-hashes --requirement "${LOCK}"
 COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
-    && /opt/wsm/bin/pip install --no-deps --no-index dist/*.whl \
+    && /opt/wsm/bin/pip install --no-compile --no-deps --no-index dist/*.whl \
     && /opt/wsm/bin/pip check \
     && /opt/wsm/bin/pip uninstall --yes pip \
-    && /opt/build/bin/cyclonedx-py environment --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
+    && /opt/build/bin/cyclonedx-py environment --output-reproducible --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
 
 FROM python
 RUN groupadd --system --gid 10001 wsm \

@@ -1,5 +1,6 @@
 // Text while somebody speaks, over `WS /ws/transcribe`.
 
+import { keyProtocols } from "./key.js";
 import { Failure } from "./messages.js";
 
 const LARGEST_BACKLOG_S = 30;
@@ -22,7 +23,7 @@ export class Live {
     this.#rateHz = rateHz;
     const address = new URL("ws/transcribe", document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
-    this.#socket = new WebSocket(address);
+    this.#socket = new WebSocket(address, keyProtocols());
     this.#socket.onopen = () =>
       this.#say({ type: "start", encoding: "pcm_s16le", sample_rate: rateHz, language });
     this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data), listener);

@@ -2,6 +2,7 @@
 
 import { Dictation } from "./dictation.js";
 import { copy, download } from "./files.js";
+import { currentKey, keepKey } from "./key.js";
 import { bytes, duration, Failure, percent } from "./messages.js";
 import { Player } from "./player.js";
 import { peaksOf } from "./recording.js";
@@ -39,6 +40,12 @@ $("speak").addEventListener("click", () => (stopListening ? stop() : listen()));
 $("file").addEventListener("change", ({ target }) => {
   if (target.files.length) read(target.files[0]);
   target.value = ""; // so that the same file can be chosen again
+});
+$("locked").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (keepKey($("key").value.trim())) greet();
+  else $("locked-text").textContent = "This cannot be a key.";
+  $("key").value = "";
 });
 $("cancel").addEventListener("click", () => task?.abort());
 $("dismiss").addEventListener("click", () => hideProblem());
@@ -81,7 +88,17 @@ document.addEventListener("drop", (event) => {
 
 async function greet() {
   $("limits").textContent = `(up to ${bytes(limits.bytes)}, ${duration(limits.seconds)})`;
-  model = await loadedModel();
+  const found = await loadedModel();
+  model = found.model;
+  $("locked").hidden = !found.isLocked;
+  if (found.isLocked) {
+    $("model").textContent = "";
+    $("locked-text").textContent = currentKey()
+      ? "This key does not open this server."
+      : "This server asks for a key.";
+    $("key").focus();
+    return;
+  }
   if (!model) {
     $("model").textContent = "The model is being loaded…";
     setTimeout(greet, LOADING_POLL_MS);
@@ -218,5 +235,6 @@ function fail(failure, working = null) {
     end(working);
     if (working.signal.aborted) return;
   }
+  if (failure.code === "unauthorized") greet();
   showProblem(failure);
 }

@@ -1,5 +1,6 @@
 // The server's answers over HTTP. Addresses are relative, so a proxy may put the page anywhere.
 
+import { keyHeaders } from "./key.js";
 import { Failure } from "./messages.js";
 
 /**
@@ -18,6 +19,7 @@ export function transcribe(file, { language, onUpload, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not tell how much was sent
     request.open("POST", "transcribe");
+    for (const [name, value] of Object.entries(keyHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded, total }) => onUpload(total ? loaded / total : 1);
     request.upload.onload = () => onUpload(1);
     request.onload = () => {
@@ -34,12 +36,14 @@ export function transcribe(file, { language, onUpload, signal }) {
   });
 }
 
-/** The loaded model, or null while there is none. */
+/** The loaded model, or null while there is none; and whether the server wants another key. */
 export async function loadedModel() {
   try {
-    return (await (await fetch("version")).json()).model;
+    const answer = await fetch("version", { headers: keyHeaders() });
+    const { model = null } = await answer.json();
+    return { model, isLocked: answer.status === 401 || answer.status === 403 };
   } catch {
-    return null;
+    return { model: null, isLocked: false };
   }
 }
 

@@ -73,9 +73,7 @@ def test_the_image_tells_what_is_in_it_and_holds_what_is_locked(stack, client):
     lock = (ROOT / "docker" / "requirements" / "cpu.txt").read_text()
     locked = re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE)
     assert len(found) > 25
-    assert {(name, version) for name, version in found.items()} <= {
-        (plain(name), version) for name, version in locked
-    }
+    assert set(found.items()) <= {(plain(name), version) for name, version in locked}
 
 
 def test_the_image_lets_nobody_in_unless_it_is_told_to(client):

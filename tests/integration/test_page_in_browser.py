@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from browser import opened
+from keys import make_keys
 from recordings import SPEECH, cer, recordings
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
@@ -339,3 +340,51 @@ def is_heard(page):
     if page.find("#again").is_displayed():
         page.find("#again").click()
     return bool(page.find("#partial").text)
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A server that asks for keys, its file of keys, and one of them."""
+    keys = make_keys(tmp_path / "keys.json", {"person": {}})
+    with serving(PACKAGED_BUNDLE, STT_API_KEYS_FILE=str(tmp_path / "keys.json")) as client:
+        yield client, tmp_path / "keys.json", keys["person"]
+
+
+def enter(page, key):
+    page.find("#key").send_keys(key, Keys.ENTER)
+
+
+def test_a_key_is_asked_for_and_kept_in_the_tab_only(locked, spoken, tmp_path):
+    client, path, key = locked
+    with opened(origin_of(client), tmp_path, *FAKE_MICROPHONE, spoken) as page:
+        page.until(page.find("#locked").is_displayed, "no key was asked for")
+        assert page.find("#locked-text").text == "This server asks for a key."
+        enter(page, "stt_wrong")
+        page.until(lambda: "does not open" in page.find("#locked-text").text, "it was taken")
+        enter(page, "no key")
+        assert page.find("#locked-text").text == "This cannot be a key."
+        enter(page, key)
+        page.until(lambda: "Model: english" in page.find("#model").text, "it was not taken")
+        assert not page.find("#locked").is_displayed()
+        page.choose(SHORT)
+        assert cer(TEXTS[SHORT.name], page.result()) < 0.2
+        page.find("#speak").click()
+        page.until(lambda: page.words(), "nothing was heard")
+        page.find("#speak").click()
+        page.result()
+        page.open()
+        page.until(lambda: "Model: english" in page.find("#model").text, "it was not kept")
+        kept = "return [document.cookie, {...localStorage}, Object.values(sessionStorage)]"
+        assert page.run(kept) == ["", {}, [key]]
+        assert not [url for url in behaved(page) if key in url]
+        make_keys(path, {})
+        page.choose(SHORT)
+        assert page.problem() == "This server asks for a key. Enter yours above."
+        page.until(page.find("#locked").is_displayed, "no other key was asked for")
+
+
+def test_the_documentation_keeps_to_its_policy(server, tmp_path):
+    with opened(origin_of(server.client), tmp_path) as page:
+        page.driver.get(f"{page.origin}/docs")
+        page.until(lambda: "/transcribe" in page.find("#swagger-ui").text, "nothing was shown")
+        behaved(page)
