@@ -18,9 +18,10 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/wsm/bin/pip check \
     && /opt/wsm/bin/pip uninstall --yes setuptools pip \
     && /opt/build/bin/cyclonedx-py environment --output-reproducible --output-file /opt/wsm/sbom.cdx.json /opt/wsm/bin/python
-# Nothing runs the tests and converters that numpy and onnxruntime bring along.
+# Nothing runs the tests and converters that numpy and onnxruntime bring along, or compiles.
 WORKDIR /opt/wsm/lib/python3.11/site-packages
 RUN find numpy onnxruntime -type d -name tests -prune -exec rm -r {} + \
+    && find . -regex '.*\.\(pyi\|pyx\|pxd\|c\|h\|a\)' -delete \
     && rm -r onnxruntime/transformers onnxruntime/quantization onnxruntime/tools
 
 FROM python:3.11-slim-bookworm

@@ -10,6 +10,7 @@ from typing import IO
 from service.admission import Rejection
 from service.config import Settings
 from service.errors import JobsUnavailable, Overloaded, ServiceError
+from service.jobs.bills import Bills, Spend
 from service.jobs.body import JobBody
 from service.jobs.files import sync
 from service.jobs.job import ACTIVE, JobStatus
@@ -42,6 +43,7 @@ class Jobs:
         self._runner: JobRunner | None = None
         self._housekeeper: asyncio.Task[None] | None = None
         self._arriving_bytes: list[int] = []
+        self._bills = Bills()
         for status in ACTIVE:
             metrics.jobs.labels(status)
         for outcome in (JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED):
@@ -62,6 +64,7 @@ class Jobs:
             models,
             self._metrics,
             parallel_jobs=self._settings.parallel_jobs,
+            bills=self._bills,
         )
         self._housekeeper = asyncio.create_task(self._look_after())
 
@@ -80,7 +83,12 @@ class Jobs:
         await self._store.close()
 
     async def accept(
-        self, headers: Mapping[str, str], chunks: AsyncIterable[bytes], *, request_id: str
+        self,
+        headers: Mapping[str, str],
+        chunks: AsyncIterable[bytes],
+        *,
+        request_id: str,
+        spend: Spend,
     ) -> JobBody:
         """Receive a form and keep it as a job; once this returns it outlives a crash.
 
@@ -88,6 +96,7 @@ class Jobs:
             headers: of the request, names in lower case.
             chunks: the body as it arrives.
             request_id: of the request.
+            spend: takes its seconds from what its key has left, once they are known.
 
         Raises:
             JobsUnavailable: jobs cannot be kept.
@@ -103,7 +112,11 @@ class Jobs:
                 file = await self._store.call(lambda store: store.files.create_part(job_id))
                 with full_disk_told(), file:
                     fields = await self._receive(file, headers, chunks, max_bytes)
+                self._bills.open(job_id, spend)
                 job = await self._store.call(JobStore.add, job_id, request_id, fields)
+            except BaseException:
+                self._bills.drop(job_id)
+                raise
             finally:
                 await self._store.call(lambda store: store.files.discard_part(job_id))
         self._wake()
@@ -130,6 +143,7 @@ class Jobs:
             JobsUnavailable: jobs cannot be kept.
         """
         status = await self._store.call(JobStore.delete, job_id)
+        self._bills.drop(job_id)
         if not status.is_active:
             return
         self._metrics.jobs_finished.labels(JobStatus.CANCELLED).inc()

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from service.batcher import Lane
 from service.errors import DeviceLost, InferenceFailed, NotReady, Overloaded, ServiceError
+from service.jobs.bills import Bills
 from service.jobs.body import ProgressBody
 from service.jobs.job import Job, JobStatus
 from service.jobs.store import JobStore
@@ -52,14 +53,22 @@ class JobRunner:
         models: asked in the bulk lane, without a deadline.
         metrics: ends of jobs are counted here.
         parallel_jobs: how many may be in work at once.
+        bills: settled here.
     """
 
     def __init__(
-        self, store: StoreThread, models: Models, metrics: Metrics, *, parallel_jobs: int
+        self,
+        store: StoreThread,
+        models: Models,
+        metrics: Metrics,
+        *,
+        parallel_jobs: int,
+        bills: Bills,
     ) -> None:
         self._store = store
         self._models = models
         self._metrics = metrics
+        self._bills = bills
         self._places = asyncio.Semaphore(parallel_jobs)
         self._works: dict[str, _Work] = {}
         self._changed = asyncio.Event()
@@ -95,6 +104,7 @@ class JobRunner:
 
     def _left(self, job_id: str, _: asyncio.Task[None]) -> None:
         del self._works[job_id]
+        self._bills.drop(job_id)
         self._places.release()
 
     async def _next(self) -> Job:
@@ -142,6 +152,7 @@ class JobRunner:
     async def _transcribe(self, job: Job) -> Transcription:
         def note(done_s: float, duration_s: float) -> None:
             self._works[job.id].progress = ProgressBody(done_s=done_s, duration_s=duration_s)
+            self._bills.settle(job.id, duration_s)
 
         upload = self._store.upload(job.id)
         while True:

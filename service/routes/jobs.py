@@ -70,7 +70,10 @@ async def post_job(request: Request) -> Response:
     with service.admit():
         async with time_limit(settings.request_timeout_s):
             job = await service.jobs.accept(
-                request.headers, request.stream(), request_id=request.state.request_id
+                request.headers,
+                request.stream(),
+                request_id=request.state.request_id,
+                spend=request.state.budget.hear,
             )
     return _answer(job, 202, Location=request.app.url_path_for("get_job", id=job.id))
 

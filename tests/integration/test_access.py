@@ -20,6 +20,7 @@ from service.config import Settings
 from service.routes.access import OPEN, role_of
 
 GOOD = wav(speak("good morning"))
+LONG = wav(speak("good morning " * 4))
 SOCKETS = ("/ws/transcribe", "/v1/listen", "/vosk")
 BAD_HEADERS = [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic dXNlcjpwdw=="}]
 
@@ -42,6 +43,7 @@ def keys(keys_file):
             "app": {},
             "slow": {"requests_per_minute": 3},
             "short": {"audio_s_per_minute": 1},
+            "jobs": {"audio_s_per_minute": 1},
             "one": {"max_streams": 1},
             "prometheus": {"roles": (Role.METRICS,)},
             "operator": {"roles": (Role.ADMIN, Role.METRICS)},
@@ -207,7 +209,7 @@ def test_requests_are_limited_by_the_minute(http, keys):
 
 
 async def test_audio_of_files_and_streams_is_limited_by_the_minute(http, keys):
-    first = transcribe(http, keys["short"], wav(speak("good morning " * 4)))
+    first = transcribe(http, keys["short"], LONG)
     assert first.status_code == 200
     assert '"audio-seconds";r=0' in first.headers["ratelimit"]
     second = transcribe(http, keys["short"])
@@ -217,6 +219,16 @@ async def test_audio_of_files_and_streams_is_limited_by_the_minute(http, keys):
         (told,) = await client.rest()
     assert told["code"] == "rate_limited"
     assert client.close_code == 1008
+
+
+def test_jobs_pay_for_their_audio_when_they_are_decoded(http, keys):
+    posted = http.post("/jobs", files={"file": LONG}, headers=bearer(keys["jobs"]))
+    assert posted.status_code == 202
+    address = posted.headers["location"]
+    while (found := http.get(address, headers=bearer(keys["app"]))).json()["status"] != "done":
+        assert found.json()["status"] in {"queued", "running"}
+    answer = http.post("/jobs", files={"file": LONG}, headers=bearer(keys["jobs"]))
+    assert answer.json()["error"]["code"] == "rate_limited"
 
 
 async def test_a_stream_that_goes_on_too_long_gets_its_text_and_ends(http, keys_file, keys):

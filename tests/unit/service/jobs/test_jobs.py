@@ -19,7 +19,7 @@ async def nothing():
 
 async def test_what_was_never_started_takes_nothing_and_ends_quietly(jobs, tmp_path):
     with pytest.raises(JobsUnavailable):
-        await jobs.accept({}, nothing(), request_id="r")
+        await jobs.accept({}, nothing(), request_id="r", spend=lambda _: None)
     with pytest.raises(JobsUnavailable):
         await jobs.get("a")
     with pytest.raises(JobsUnavailable):

@@ -15,6 +15,7 @@ from service.errors import (
     UnsupportedAudio,
 )
 from service.jobs import runner as runner_module
+from service.jobs.bills import Bills
 from service.jobs.job import JobStatus
 from service.jobs.runner import MAX_ATTEMPTS, JobRunner
 from service.jobs.store import JobStore
@@ -63,7 +64,9 @@ async def start(store, metrics):
     runners = []
 
     def start(transcriber, parallel_jobs=1):
-        runners.append(JobRunner(store, transcriber, metrics, parallel_jobs=parallel_jobs))
+        runners.append(
+            JobRunner(store, transcriber, metrics, parallel_jobs=parallel_jobs, bills=Bills())
+        )
         return runners[-1]
 
     yield start
