@@ -30,6 +30,7 @@ from service.routes import (
     websocket,
 )
 from service.routes.access import AccessControl, Door
+from service.routes.documentation import tell_of_keys
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import REQUEST_ID_HEADER, TRACE_PARENT_HEADER, RequestContext
 
@@ -86,6 +87,8 @@ def create_app(
         app.include_router(module.router)
     add_error_handlers(app)
     endpoints = list(app.openapi()["paths"])
+    if guard.asks_for_keys:
+        tell_of_keys(app.openapi())
     app.add_middleware(AccessControl, door=door)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)

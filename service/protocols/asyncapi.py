@@ -13,6 +13,10 @@ from service.schemas import Wire
 ADDRESS = "/asyncapi.json"
 AUDIO = "Audio"
 SCHEMAS = "#/components/schemas/"
+KEY_QUERY = {
+    "token": "An API key, if the server asks for one; or `access_token`. Better, since addresses "
+    "are logged: the header `Authorization: Bearer KEY`, or in browsers subprotocols `token, KEY`."
+}
 
 Json = dict[str, Any]
 Models = Sequence[type[Wire]]
@@ -128,12 +132,12 @@ def _channel(channel: Channel) -> Json:
         "description": channel.description,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
     }
-    if channel.query:
-        properties = {
-            name: {"type": "string", "description": text} for name, text in channel.query.items()
-        }
-        query = {"type": "object", "properties": properties}
-        entry["bindings"] = {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}}
+    properties = {
+        name: {"type": "string", "description": text}
+        for name, text in (channel.query | KEY_QUERY).items()
+    }
+    query = {"type": "object", "properties": properties}
+    entry["bindings"] = {"ws": {"method": "GET", "query": query, "bindingVersion": "0.1.0"}}
     return entry
 
 

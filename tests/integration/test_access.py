@@ -53,7 +53,8 @@ def keys(keys_file):
 
 @pytest.fixture(scope="module")
 def http(folder, keys, keys_file):
-    with serving(folder, STT_API_KEYS_FILE=str(keys_file)) as client:
+    jobs = str(keys_file.with_name("jobs"))
+    with serving(folder, STT_API_KEYS_FILE=str(keys_file), STT_JOBS_DIR=jobs) as client:
         yield client
 
 
@@ -86,6 +87,18 @@ def test_nothing_but_what_is_named_is_answered_without_a_key(http, headers):
         error = answer.json()["error"]
         assert (error["code"], error["type"]) == ("unauthorized", "invalid_request_error")
         assert answer.headers["x-request-id"]
+
+
+def test_the_documentation_tells_what_needs_a_key(http, keys):
+    document = http.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"] == {
+        "key": {"type": "http", "scheme": "bearer"}
+    }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert ("security" in operation) == (role_of(path) is not None), path
+            assert ("401" in operation["responses"]) == ("security" in operation)
+    assert "securitySchemes" not in create_app(Settings()).openapi()["components"]
 
 
 def test_what_is_open_is_open(http):
