@@ -25,18 +25,18 @@ export class Dictation {
   /**
    * Listen until it is stopped, or something ends it.
    *
-   * @param {{language?: string, signal: AbortSignal}} options
+   * @param {{language?: string, model?: string, signal: AbortSignal}} options
    * @returns {Promise<?Error>} what ended it, if it was not stopped.
    * @throws {Failure} there is no microphone to be had.
    */
-  async run({ language, signal }) {
+  async run({ language, model, signal }) {
     const opening = Microphone.open((piece) => this.#take(piece), () => this.stop());
     this.#microphone = await unlessAborted(opening, signal);
     const { rateHz } = this.#microphone;
     this.recording = new Recording(rateHz);
     this.#listener.onOpen();
     const ending = new Promise((resolve) => {
-      this.#live = new Live({ rateHz, language }, { ...this.#listener, onEnd: resolve });
+      this.#live = new Live({ rateHz, language, model }, { ...this.#listener, onEnd: resolve });
       signal.addEventListener("abort", () => resolve(signal.reason));
     });
     this.#early.splice(0).forEach((piece) => this.#take(piece));

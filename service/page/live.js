@@ -15,17 +15,17 @@ export class Live {
   #failure = new Failure({ code: "connection_lost" }); // unless the server says otherwise
 
   /**
-   * @param {{rateHz: number, language?: string}} options
+   * @param {{rateHz: number, language?: string, model?: string}} options
    * @param {{onPartial: (message: object) => void, onFinal: (message: object) => void,
    *     onEnd: (failure: Failure | null) => void}} listener onEnd is the last, and comes once.
    */
-  constructor({ rateHz, language }, listener) {
+  constructor({ rateHz, language, model }, listener) {
     this.#rateHz = rateHz;
     const address = new URL("ws/transcribe", document.baseURI);
     address.protocol = address.protocol.replace("http", "ws");
     this.#socket = new WebSocket(address, keyProtocols());
     this.#socket.onopen = () =>
-      this.#say({ type: "start", encoding: "pcm_s16le", sample_rate: rateHz, language });
+      this.#say({ type: "start", encoding: "pcm_s16le", sample_rate: rateHz, language, model });
     this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data), listener);
     this.#socket.onclose = () => listener.onEnd(this.#failure);
   }

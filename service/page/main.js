@@ -3,10 +3,10 @@
 import { Dictation } from "./dictation.js";
 import { copy, download } from "./files.js";
 import { currentKey, keepKey } from "./key.js";
-import { bytes, duration, Failure, percent } from "./messages.js";
+import { bytes, clock, duration, Failure, percent } from "./messages.js";
 import { Player } from "./player.js";
 import { peaksOf } from "./recording.js";
-import { loadedModel, transcribe } from "./server.js";
+import { servedModels, transcribe } from "./server.js";
 import { Transcript } from "./transcript.js";
 import { $, hideProblem, hideWork, say, setListening, showProblem, showWork } from "./view.js";
 import { Waveform } from "./waveform.js";
@@ -29,7 +29,7 @@ player.accompany(waveform, transcript);
 
 let result = null; // what can be copied and downloaded
 let name = "speech"; // of the files it is downloaded as
-let model = null;
+let choices = []; // of what is spoken, and who understands it
 let stopListening = null; // while the microphone is open
 let task = null; // AbortController of what is under way
 let again = null; // what "Try again" does
@@ -88,10 +88,9 @@ document.addEventListener("drop", (event) => {
 
 async function greet() {
   $("limits").textContent = `(up to ${bytes(limits.bytes)}, ${duration(limits.seconds)})`;
-  const found = await loadedModel();
-  model = found.model;
-  $("locked").hidden = !found.isLocked;
-  if (found.isLocked) {
+  const { models, isLocked } = await servedModels();
+  $("locked").hidden = !isLocked;
+  if (isLocked) {
     $("model").textContent = "";
     $("locked-text").textContent = currentKey()
       ? "This key does not open this server."
@@ -99,21 +98,31 @@ async function greet() {
     $("key").focus();
     return;
   }
-  if (!model) {
+  if (!models.length) {
     $("model").textContent = "The model is being loaded…";
     setTimeout(greet, LOADING_POLL_MS);
     return;
   }
-  $("model").textContent = `Model: ${model.name}`;
-  if (model.languages.length > 1) {
-    $("language").replaceChildren(...model.languages.map((code) => new Option(code, code)));
+  const areSeveral = models.length > 1;
+  $("model").textContent = `${areSeveral ? "Models" : "Model"}: ${models.map(({ name }) => name).join(", ")}`;
+  choices = models.flatMap(({ name, languages }) =>
+    languages.map((language) => ({ language, name, model: areSeveral ? name : undefined })),
+  );
+  if (choices.length > 1) {
+    const labels = choices.map(({ language, model }) => (model ? `${language} (${model})` : language));
+    $("language").replaceChildren(...labels.map((label, at) => new Option(label, at)));
     $("language-field").hidden = false;
   }
 }
 
-/** The language to ask for, where there is a choice. */
-function chosenLanguage() {
-  return $("language-field").hidden ? undefined : $("language").value;
+/** What to ask for, where there is a choice. */
+function chosen() {
+  return $("language-field").hidden ? {} : choices[$("language").value];
+}
+
+/** What is expected, chosen or not. */
+function expected() {
+  return choices[$("language").value || 0] ?? { language: null, name: null };
 }
 
 /** Transcribe a file. */
@@ -126,15 +135,20 @@ async function read(file) {
     return;
   }
   showWork("Sending…", 0);
+  transcript.clear(expected().language);
   try {
     const answer = await transcribe(file, {
-      language: chosenLanguage(),
+      ...chosen(),
       signal: working.signal,
       onUpload: (part) => (part < 1 ? showWork("Sending…", part) : showWork("Recognising…")),
+      onWords: (words) => {
+        if (task !== working) return;
+        $("result").hidden = false;
+        transcript.add(words);
+        showWork(`Recognising… ${clock(words.at(-1).end_s)}`);
+      },
     });
     end(working);
-    transcript.clear(answer.language);
-    transcript.add(answer.words);
     show(answer, file);
     say(answer.text);
     const peaks = await peaksOf(file);
@@ -147,8 +161,8 @@ async function read(file) {
 /** Transcribe what is said, until Stop is pressed. */
 async function listen() {
   const working = begin(listen);
-  const language = chosenLanguage() ?? model?.languages[0] ?? null;
-  transcript.clear(language);
+  const spoken = expected();
+  transcript.clear(spoken.language);
   const dictation = new Dictation({
     onOpen: () => ($("player").hidden = $("result").hidden = false),
     onPiece: ({ peaks }) => waveform.follow(peaks),
@@ -162,8 +176,8 @@ async function listen() {
   stopListening = () => (dictation.recording ? dictation.stop() : working.abort());
   setListening(true);
   try {
-    const failure = await dictation.run({ language: chosenLanguage(), signal: working.signal });
-    keep(dictation.recording, language);
+    const failure = await dictation.run({ ...chosen(), signal: working.signal });
+    keep(dictation.recording, spoken);
     if (failure) fail(failure, working);
     else end(working);
   } catch (failure) {
@@ -181,14 +195,14 @@ function stop() {
 }
 
 /** Keep what was said, whatever ended it. */
-function keep(recording, language) {
+function keep(recording, { language, name: model }) {
   setListening(false);
   transcript.hint("", 0);
   const { words } = transcript;
   const text = words.map(({ word }) => word).join(" ");
   name = "speech";
   show(
-    { text, duration_s: recording.durationS, language, model: model?.name ?? null, words },
+    { text, duration_s: recording.durationS, language, model, words },
     recording.toWav(),
   );
   waveform.draw(recording.peaks);

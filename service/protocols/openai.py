@@ -150,6 +150,8 @@ class DeltaEvent(Wire):
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
+    words: tuple[WordTime, ...] | None = None
+    """If word times are asked for; OpenAI's has none."""
 
 
 class DoneEvent(Wire):
@@ -158,6 +160,10 @@ class DoneEvent(Wire):
     type: Literal["transcript.text.done"] = "transcript.text.done"
     text: str
     usage: Usage
+    duration: Seconds | None = None
+    """With word times, like the next two."""
+    language: str | None = None
+    model: str | None = None
 
 
 class ModelObject(Wire):
@@ -212,14 +218,21 @@ def answer(result: Transcription, asked: Asked) -> Answer:
     return Answer(body.model_dump_json(exclude_none=True), "application/json")
 
 
-def delta(words: Sequence[Word], *, is_first: bool) -> DeltaEvent:
+def delta(words: Sequence[Word], asked: Asked, *, is_first: bool) -> DeltaEvent:
     """The event for words; they are set off from those before."""
-    return DeltaEvent(delta=("" if is_first else " ") + Transcript.of(words).text)
+    return DeltaEvent(
+        delta=("" if is_first else " ") + Transcript.of(words).text,
+        words=tuple(map(_word_time, words)) if "word" in asked.granularities else None,
+    )
 
 
-def done(result: Transcription) -> DoneEvent:
+def done(result: Transcription, asked: Asked) -> DoneEvent:
     """The last event."""
-    return DoneEvent(text=result.transcript.text, usage=Usage.of(result.duration_s))
+    event = DoneEvent(text=result.transcript.text, usage=Usage.of(result.duration_s))
+    if "word" not in asked.granularities:
+        return event
+    about = {"duration": result.duration_s, "language": result.language, "model": result.model}
+    return event.model_copy(update=about)
 
 
 def _word_time(word: Word) -> WordTime:

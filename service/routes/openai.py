@@ -78,7 +78,7 @@ async def create_transcription(request: Request) -> Response:
             )
 
         if asked.is_stream:
-            events = _events(transcribe)
+            events = _events(transcribe, asked)
             return EventStream(await anext(events), events, stack.pop_all())
         result = await transcribe()
         content, media_type = await transcriber.in_thread(answer, result, asked)
@@ -120,7 +120,7 @@ def _model(entry: Entry) -> ModelObject:
 
 
 async def _events(
-    transcribe: Callable[[Heard], Awaitable[Transcription]],
+    transcribe: Callable[[Heard], Awaitable[Transcription]], asked: Asked
 ) -> AsyncGenerator[Wire, None]:
     """Text as it is heard, then all of it; ends its work when it is closed."""
     heard: asyncio.Queue[Sequence[Word] | None] = asyncio.Queue()
@@ -129,9 +129,9 @@ async def _events(
     is_first = True
     try:
         while (words := await heard.get()) is not None:
-            yield delta(words, is_first=is_first)
+            yield delta(words, asked, is_first=is_first)
             is_first = False
-        yield done(await working)
+        yield done(await working, asked)
     finally:
         working.cancel()
         await asyncio.wait({working})

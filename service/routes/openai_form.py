@@ -61,7 +61,8 @@ FORM: dict[str, Any] = {
                             "type": "array",
                             "items": {"type": "string", "enum": list(get_args(Granularity))},
                             "default": ["segment"],
-                            "description": "What has times in `verbose_json`.",
+                            "description": "What has times in `verbose_json`; with `stream`, "
+                            "`word` adds the words with theirs to each event.",
                         },
                         "stream": {
                             "type": "boolean",

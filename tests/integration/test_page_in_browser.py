@@ -13,8 +13,10 @@ from keys import make_keys
 from recordings import SPEECH, cer, recordings
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
 from server_process import connected, process, serving, wait_for_readiness
 from socket_client import streaming
+from tiny_bundle import make_bundle, speak
 
 from service.audio import SAMPLE_RATE_HZ
 from service.config import PACKAGED_BUNDLE
@@ -74,6 +76,49 @@ def test_a_file_gives_its_words(page, server, way, clip):
     assert page.result() == server.transcribe(clip.read_bytes())["text"]
     assert cer(TEXTS[clip.name], page.text()) < 0.2
     assert page.find("#said").get_property("textContent") == page.text()
+
+
+NOTE = """
+window.seen = [];
+new MutationObserver(() => window.seen.push(
+  [document.querySelectorAll(".word").length, document.getElementById("status").textContent],
+)).observe(document.getElementById("words"), { childList: true, subtree: true });
+"""
+
+
+def test_a_long_file_s_words_appear_while_the_rest_is_recognised(page, server, tmp_path):
+    path = tmp_path / "long.wav"
+    waveform = np.concatenate([recording.waveform() for recording in recordings()])
+    soundfile.write(path, waveform, SAMPLE_RATE_HZ)
+    page.run(NOTE)
+    page.choose(path)
+    assert page.result() == server.transcribe(path.read_bytes())["text"]
+    seen = page.run("return window.seen")
+    counts = [count for count, _ in seen if count]
+    assert len(set(counts)) > 1
+    assert counts == sorted(counts)
+    assert re.fullmatch(r"Recognising… \d+:\d\d", seen[-1][1])
+
+
+def test_of_several_models_one_is_chosen_by_its_language(tmp_path):
+    make_bundle(tmp_path / "bundles" / "one", name="one")
+    make_bundle(tmp_path / "bundles" / "two", name="two", languages=["es", "gl"])
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, speak("buenos"), SAMPLE_RATE_HZ, subtype="FLOAT")
+    with (
+        serving("one", STT_BUNDLES_DIR=str(tmp_path / "bundles")) as client,
+        opened(origin_of(client), tmp_path / "browser") as page,
+    ):
+        page.until(lambda: page.find("#language").is_displayed(), "there is no choice")
+        assert page.find("#model").text == "Models: one, two"
+        assert page.find("#language").text.split("\n") == ["en (one)", "es (two)", "gl (two)"]
+        Select(page.find("#language")).select_by_visible_text("gl (two)")
+        page.choose(clip)
+        assert page.result() == "buenos"
+        page.find("[data-format=json]").click()
+        body = json.loads(page.saved("clip.json"))
+        assert (body["model"], body["language"]) == ("two", "gl")
+        assert page.find("#words").get_attribute("lang") == "gl"
 
 
 def test_confidence_is_shown_by_more_than_colour(page, server):

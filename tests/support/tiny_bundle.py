@@ -46,7 +46,7 @@ def make_bundle(
     folder: Path, longest_single_pass_s: float | None = None, **changes: object
 ) -> Path:
     """Write the bundle into a new folder, with changes of its manifest, such as its name."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     onnx.save(_graph(), folder / "model.onnx")
     golden = speak("a cab")
     np.savez(folder / "golden.npz", waveform=golden, logits=_logits(golden))

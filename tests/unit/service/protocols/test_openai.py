@@ -47,5 +47,16 @@ def test_nothing_said_has_no_segments():
 
 
 def test_deltas_together_are_the_text():
-    events = [delta(WORDS[:1], is_first=True), delta(WORDS[1:], is_first=False)]
-    assert "".join(event.delta for event in events) == done(transcription()).text == "good day"
+    events = [delta(WORDS[:1], asked(), is_first=True), delta(WORDS[1:], asked(), is_first=False)]
+    last = done(transcription(), asked())
+    assert "".join(event.delta for event in events) == last.text == "good day"
+    assert not any("words" in event.model_dump_json(exclude_none=True) for event in events)
+    assert (last.duration, last.language, last.model) == (None, None, None)
+
+
+def test_events_have_their_words_where_times_are_asked_for():
+    wish = asked(**{"timestamp_granularities[]": "word"})
+    (word,) = delta(WORDS[:1], wish, is_first=True).words
+    assert (word.word, word.start, word.end, word.confidence) == ("good", 0.5, 0.9, 0.5)
+    last = done(transcription(), wish)
+    assert (last.duration, last.language, last.model) == (2.1, "en", "tiny")
