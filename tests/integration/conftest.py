@@ -23,7 +23,8 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A process that serves the packaged bundle, in larger batches than a CPU is given."""
-    with serving(PACKAGED_BUNDLE, STT_SESSIONS="1", STT_MAX_BATCH_S="30") as client:
+    settings = {"STT_MAX_BATCH_S": "30", "STT_JOBS_DIR": str(tmp_path_factory.mktemp("jobs"))}
+    with serving(PACKAGED_BUNDLE, STT_SESSIONS="1", **settings) as client:
         yield Server(client)

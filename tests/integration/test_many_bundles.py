@@ -32,8 +32,9 @@ def shelf(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(shelf):
+def server(shelf, tmp_path_factory):
     settings = {"STT_BUNDLES_DIR": str(shelf), "STT_BUNDLES_POLL_S": str(POLL_S)}
+    settings["STT_JOBS_DIR"] = str(tmp_path_factory.mktemp("jobs"))
     with serving("en", STT_SESSIONS="1", STT_THREADS="1", **settings) as client:
         yield client
 

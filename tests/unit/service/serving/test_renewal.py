@@ -43,7 +43,7 @@ def exchange(shelf, name, new):
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("stt-")]
+    return {thread for thread in threading.enumerate() if thread.name.startswith("stt-")}
 
 
 def sample(service, metric, **labels):
@@ -59,9 +59,10 @@ async def model_of(service, **asked):
 async def test_requests_in_flight_go_on_while_a_bundle_is_exchanged_and_the_old_one_is_freed(
     shelf, tmp_path
 ):
+    of_others = threads()
     async with running(shelf) as service:
         await asyncio.gather(*(model_of(service) for _ in range(20)))
-        of_the_old = threads()
+        of_the_old = threads() - of_others
         old = weakref.ref(service.models.default.parts.loaded.model)
         kept = service.models.use(Options())
         first = await kept.__aenter__()
@@ -84,7 +85,7 @@ async def test_requests_in_flight_go_on_while_a_bundle_is_exchanged_and_the_old_
         assert old() is None
         assert of_the_old
         async with asyncio.timeout(30):
-            while {*threads()} & {*of_the_old}:  # noqa: ASYNC110  they end on their own
+            while threads() & of_the_old:  # noqa: ASYNC110  they end on their own
                 await asyncio.sleep(0.01)
 
 
