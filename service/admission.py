@@ -45,6 +45,7 @@ class BatchLimits:
         batch_invariant: logits do not depend on batch mates; otherwise each runs alone.
         max_padding_ratio: padded part of a batch, 0 to 1.
         sessions: batches that the model takes at once.
+        inference_timeout_s: longest time of one batch; beyond it the device counts as lost.
     """
 
     max_batch_samples: int
@@ -57,6 +58,7 @@ class BatchLimits:
     batch_invariant: bool
     max_padding_ratio: float = 0.25
     sessions: int = 1
+    inference_timeout_s: float = inf
 
     @property
     def budget(self) -> BatchBudget:

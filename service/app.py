@@ -33,6 +33,7 @@ from service.routes.access import AccessControl, Door
 from service.routes.documentation import tell_of_keys
 from service.routes.errors import add_error_handlers
 from service.routes.middleware import REQUEST_ID_HEADER, TRACE_PARENT_HEADER, RequestContext
+from service.routes.slow_clients import PatientBodies
 
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "DELETE"],
@@ -89,6 +90,7 @@ def create_app(
     endpoints = list(app.openapi()["paths"])
     if guard.asks_for_keys:
         tell_of_keys(app.openapi())
+    app.add_middleware(PatientBodies, stall_s=settings.upload_stall_s)
     app.add_middleware(AccessControl, door=door)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CORS)

@@ -25,6 +25,8 @@ from service.runner import Runner
 
 __all__ = ["BatchLimits", "BatchReason", "Batcher", "Inference", "Lane"]
 
+DEVICE_IS_LOST = "the device broke; only a restart helps"
+
 logger = logging.getLogger(__name__)
 
 
@@ -68,7 +70,7 @@ class Batcher:
     def failure(self) -> str | None:
         """Why it stopped without having been asked to; only a restart of the process helps."""
         if self._dispatcher.device_is_lost:
-            return "the device broke; only a restart helps"
+            return DEVICE_IS_LOST
         return self._failure
 
     async def start(self) -> None:

@@ -13,6 +13,7 @@ from service.access.settings import AccessSettings
 from service.logs import LogFormat
 
 PREFIX = "STT_"
+ISOLATION: Literal["process", "thread"] = "thread" if sys.platform == "win32" else "process"
 LOADER_VARIABLES = ("PATH", "HOME", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 PACKAGED_BUNDLES = Path(__file__).parent / "bundles"
 PACKAGED_BUNDLE = PACKAGED_BUNDLES / "english"
@@ -50,8 +51,8 @@ def silence_onnxruntime() -> None:
 
 def loader_environment() -> dict[str, str]:
     """What a child that decodes needs to find its libraries; none of our secrets, one thread."""
-    kept = {name: os.environ[name] for name in LOADER_VARIABLES if name in os.environ}
     folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    kept = {name: os.environ[name] for name in LOADER_VARIABLES if name in os.environ}
     return kept | {"PYTHONPATH": folders, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
@@ -147,6 +148,12 @@ class Settings(AccessSettings, BaseSettings):
     """Longest time from a request's first byte to its answer, in seconds; after it the answer is
     504. Long files on slow machines need more; less frees a stuck client's place sooner."""
 
+    inference_timeout_s: PositiveSeconds = 300.0
+    """Longest time of one batch in the model, in seconds; after it, only a restart helps."""
+
+    upload_stall_s: PositiveSeconds = 30.0
+    """A body of which less than 1 KiB arrives in so many seconds is answered 408."""
+
     max_requests: Positive = 256
     """Requests that may be received, decoded or waited for at once; more are answered 429. Each
     holds up to 1 MiB of upload in memory and more on disk."""
@@ -156,19 +163,15 @@ class Settings(AccessSettings, BaseSettings):
     ones do not wait for them; more keep a fast device fed, and take cores from a model that runs on
     CPU."""
 
-    decode_isolation: Literal["process", "thread"] = (
-        "thread" if sys.platform == "win32" else "process"
-    )
-    """Where audio is decoded: a process for each file, so that what crashes or hangs a decoder
-    costs its own file only, or threads of the service, some milliseconds sooner."""
+    decode_isolation: Literal["process", "thread"] = ISOLATION
+    """Where audio is decoded: in processes, so that what crashes or hangs a decoder costs its own
+    file only, or in threads of the service, some milliseconds sooner."""
 
     decode_timeout_s: PositiveSeconds = 300.0
-    """Longest time that a process decodes one file, or one chunk of a live container, in seconds;
-    then it is killed and the file refused. Two hours of MP3 take about 20 s on one core."""
+    """Longest time that a process decodes one file, or one chunk of a live stream, in seconds."""
 
     decode_memory_bytes: Annotated[int, Field(ge=128 * 1024**2)] = 512 * 1024**2
-    """Most private memory of a process that decodes, in bytes; a file that takes more is
-    refused."""
+    """Most private memory of a process that decodes, in bytes; more is refused."""
 
     max_decoded_audio_s: PositiveSeconds = 14_400.0
     """Seconds of decoded audio that all requests together may hold in memory, 64 kB each, beyond
@@ -225,6 +228,9 @@ class Settings(AccessSettings, BaseSettings):
     stream_buffer_s: PositiveSeconds = 5.0
     """Audio of one stream that may wait, in seconds; who sends faster is read no faster. Less keeps
     memory and lag low, more keeps a fast file going."""
+
+    stream_start_s: PositiveSeconds = 30.0
+    """A stream whose client has said nothing at all for so long is closed, in seconds."""
 
     stream_idle_s: PositiveSeconds = 600.0
     """A stream from which neither audio nor a message comes for so long is closed, in seconds."""

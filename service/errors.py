@@ -12,6 +12,7 @@
     │   ├── Unauthorized      401  no key, or none that is valid
     │   ├── Forbidden         403  a key that does not open this
     │   ├── HeadersTooLarge   431  more bytes before the body than allowed
+    │   ├── UploadStalled     408  the body came too slowly
     │   ├── StreamIdle        408  nothing came from the client of a stream for too long
     │   ├── JobNotFound       404  no such job, or its time is over
     │   └── ModelNotFound     404  no model of this name, where names are OpenAI's to choose
@@ -140,6 +141,14 @@ class HeadersTooLarge(ClientError):
     status = 431
 
 
+class UploadStalled(ClientError):
+    """The body came too slowly."""
+
+    code = "upload_stalled"
+    status = 408
+    ws_close = 1011
+
+
 class StreamIdle(ClientError):
     """Neither audio nor a message came for too long."""
 
@@ -189,8 +198,13 @@ class RateLimited(Overloaded):
 
 
 class NotReady(ServiceError):
-    """The service is loading its bundle or draining before exit."""
+    """The service is loading its bundle or draining before exit.
 
+    Attributes:
+        retry_after_s: when to try again, in seconds: another replica, or the next process.
+    """
+
+    retry_after_s: ClassVar[float] = 5.0
     code = "not_ready"
     status = 503
     ws_close = 1013

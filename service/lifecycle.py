@@ -113,6 +113,11 @@ class Service:
         if (failure := self.models.workforce.failure) is not None:
             raise NotReady(failure)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether only a restart of the process helps."""
+        return self.models.workforce.failure is not None
+
     @contextmanager
     def admit(self) -> Iterator[Models]:
         """Let one request in, before its body is read; the drain waits for its end.

@@ -14,6 +14,7 @@ from service.backends.base import AcousticModel
 from service.errors import DeviceLost, InferenceFailed, OutOfMemory
 from service.metrics import Metrics
 from service.packing import pad_waveforms, padding_ratio
+from service.watchdog import in_time
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Runner:
     ) -> None:
         self._model = model
         self._sample_rate_hz = limits.sample_rate_hz
+        self._timeout_s = limits.inference_timeout_s
         self._metrics = metrics
         self._clock = clock
         self._executor = executor or ThreadPoolExecutor(limits.sessions + 1, "stt-inference")
@@ -101,7 +103,8 @@ class Runner:
             waveforms, lengths = await self.pad(wanted)
             started_s = self._clock()
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._executor, self._rows, waveforms, lengths)
+        running = loop.run_in_executor(self._executor, self._rows, waveforms, lengths)
+        rows = await in_time(running, self._timeout_s)
         inference_s = self._clock() - started_s
         audio_s = sum(one.pending.samples for one in wanted) / self._sample_rate_hz
         self._observe(wanted, audio_s, started_s, inference_s)

@@ -1,5 +1,7 @@
 """The server around the application: where it listens, and what it takes from strangers."""
 
+import logging
+import os
 import ssl
 
 import uvicorn
@@ -8,7 +10,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.config import InvalidSettings, Settings
 from service.http_protocol import BoundedHttp
-from service.lifecycle import State
+from service.lifecycle import Service, State
 
 CONNECTIONS_CLOSE_S = 2
 
@@ -26,7 +28,12 @@ def run(settings: Settings) -> int:
     app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
     server = uvicorn.Server(_config(app, settings))
     server.run()
-    return int(not server.started or app.state.service.state is State.FAILED)
+    service: Service = app.state.service
+    code = int(not server.started or service.state is State.FAILED)
+    if service.is_broken:
+        logging.shutdown()
+        os._exit(code)  # a thread that hangs in the model would be waited for
+    return code
 
 
 def check_exposure(settings: Settings) -> None:

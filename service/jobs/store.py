@@ -64,7 +64,7 @@ class JobStore:
     Args:
         folder: made if it is not there.
         ttl_s: how long a job is kept after its end, in seconds.
-        clock: seconds of the epoch.
+        clock: seconds of the epoch; None takes the system's, without its jumps from now on.
 
     Raises:
         OSError: the folder cannot be used.
@@ -72,10 +72,10 @@ class JobStore:
     """
 
     def __init__(
-        self, folder: Path, *, ttl_s: float, clock: Callable[[], float] = time.time
+        self, folder: Path, *, ttl_s: float, clock: Callable[[], float] | None = None
     ) -> None:
         self._ttl_s = ttl_s
-        self._clock = clock
+        self._clock = clock or _steady_clock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.files = JobFiles(folder / UPLOADS)
         self._connection = _connect(folder / DATABASE)
@@ -257,3 +257,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _steady_clock() -> Callable[[], float]:
+    """The epoch by the clock as it is now: if it is set, no transcript expires too soon."""
+    started_s = time.time() - time.monotonic()
+    return lambda: started_s + time.monotonic()

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.errors import Overloaded, ServiceError, Unauthorized
+from service.errors import NotReady, Overloaded, ServiceError, Unauthorized
 from service.routes.middleware import REQUEST_ID_HEADER
 from service.routes.security import SAFE_HEADERS
 from service.schemas import ErrorBody
@@ -41,7 +41,7 @@ async def render(request: Request, error: Exception) -> Response:
     # Here too, since what nobody planned is rendered outside of all middleware.
     headers = SAFE_HEADERS | {REQUEST_ID_HEADER: request.state.request_id}
     match error:
-        case Overloaded():
+        case Overloaded() | NotReady():
             headers["Retry-After"] = str(math.ceil(error.retry_after_s))
             status, body = error.status, ErrorBody.of(error)
         case Unauthorized():

@@ -58,16 +58,17 @@ class Connection:
 
     Args:
         websocket: not accepted yet.
-        idle_s: how long the client may say nothing.
+        start_s: how long the client may take to say anything at all.
+        idle_s: how long it may say nothing after that.
     """
 
     budget: Budget
 
-    def __init__(self, websocket: WebSocket, idle_s: float) -> None:
+    def __init__(self, websocket: WebSocket, start_s: float, idle_s: float) -> None:
         self.request_id = request_id_of(websocket.headers)
         self.close_code = ABNORMAL
         self._websocket = websocket
-        self._idle_s = idle_s
+        self._patience_s, self._idle_s = min(start_s, idle_s), idle_s
 
     async def accept(self, id_headers: Sequence[str]) -> None:
         """Let the client in; browsers that name a subprotocol want to hear one of theirs."""
@@ -85,14 +86,15 @@ class Connection:
             WebSocketDisconnect: the client is gone.
         """
         try:
-            async with asyncio.timeout(self._idle_s):
+            async with asyncio.timeout(self._patience_s):
                 message = await self._websocket.receive()
         except TimeoutError as error:
             raise StreamIdle(
-                f"neither audio nor a message came for {self._idle_s:g} s",
-                found=self._idle_s,
-                limit=self._idle_s,
+                f"neither audio nor a message came for {self._patience_s:g} s",
+                found=self._patience_s,
+                limit=self._patience_s,
             ) from error
+        self._patience_s = self._idle_s
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
         if (text := message.get("text")) is not None:
@@ -127,7 +129,8 @@ async def connected(
     """
     service: Service = websocket.app.state.service
     door: Door = websocket.app.state.door
-    connection = Connection(websocket, service.settings.stream_idle_s)
+    settings = service.settings
+    connection = Connection(websocket, settings.stream_start_s, settings.stream_idle_s)
     await connection.accept(manners.id_headers)
     started_s = time.monotonic()
     try:

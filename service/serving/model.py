@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.audio import SAMPLE_RATE_HZ, AudioLimits
 from service.audio_memory import AudioMemory
 from service.backends import LoadedModel
-from service.batcher import Batcher, BatchLimits
+from service.batcher import DEVICE_IS_LOST, Batcher, BatchLimits
 from service.config import Settings
 from service.decoding import Decoder
 from service.isolation.children import Children
@@ -71,7 +71,12 @@ class ServedModel:
         )
         self._chunks = None
         if parts.streaming is not None:
-            self._chunks = ChunkLoop(parts.streaming, settings.max_batch_size, metrics)
+            self._chunks = ChunkLoop(
+                parts.streaming,
+                settings.max_batch_size,
+                metrics,
+                timeout_s=settings.inference_timeout_s,
+            )
         self.engine = Engine(manifest, self.batcher, self.transcriber, parts.reader, self._chunks)
 
     @property
@@ -79,6 +84,13 @@ class ServedModel:
         """What it is asked for as."""
         manifest = self.parts.bundle.manifest
         return Offer(manifest.name, manifest.languages)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the process must be restarted, if it must."""
+        if self._chunks is not None and self._chunks.device_is_lost:
+            return DEVICE_IS_LOST
+        return self.batcher.failure
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -132,4 +144,5 @@ def _batch_limits(settings: Settings, loaded: LoadedModel) -> BatchLimits:
         batch_invariant=loaded.variant.batch_invariant,
         max_padding_ratio=settings.max_padding_ratio,
         sessions=loaded.sessions,
+        inference_timeout_s=settings.inference_timeout_s,
     )

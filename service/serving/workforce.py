@@ -39,7 +39,7 @@ class Workforce:
     @property
     def failure(self) -> str | None:
         """Why the process must be restarted, if it must."""
-        return next(filter(None, (model.batcher.failure for model in self._models)), None)
+        return next(filter(None, (model.failure for model in self._models)), None)
 
     async def take(self, folder: Path) -> ServedModel:
         """Load and start a bundle.

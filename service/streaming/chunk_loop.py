@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from service.backends.base import State, StreamingModel
 from service.errors import DeviceLost, InferenceFailed, NotReady, ServiceError
 from service.lanes import Lane
 from service.metrics import Metrics
+from service.watchdog import in_time
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +46,14 @@ class _Waiting:
 class ChunkLoop:
     """Runs the chunks that streams submit.
 
+    Attributes:
+        device_is_lost: nothing can be computed any more.
+
     Args:
         model: called from one thread.
         max_batch: most chunks at a time.
         metrics: fed with the wait of each chunk, and each batch's size, audio and duration.
+        timeout_s: longest time of one batch; beyond it the device counts as lost.
         clock: current time in seconds.
         executor: where the graph runs; a thread of its own if None.
     """
@@ -58,9 +64,12 @@ class ChunkLoop:
         max_batch: int,
         metrics: Metrics,
         *,
+        timeout_s: float = inf,
         clock: Callable[[], float] = time.monotonic,
         executor: Executor | None = None,
     ) -> None:
+        self.device_is_lost = False
+        self._timeout_s = timeout_s
         self._model = model
         self._max_batch = max_batch
         self._metrics = metrics
@@ -118,6 +127,7 @@ class ChunkLoop:
             results = await self._infer(batch)
         except Exception as error:
             logger.exception("the streaming graph failed for a batch of %d", len(batch))
+            self.device_is_lost |= isinstance(error, DeviceLost)
             if len(batch) == 1 or isinstance(error, DeviceLost):
                 for one in batch:
                     _fail(one, error)
@@ -135,7 +145,8 @@ class ChunkLoop:
         for one in batch:
             self._metrics.queue_duration.labels(Lane.LIVE).observe(started_s - one.arrived_s)
         loop = asyncio.get_running_loop()
-        results = await loop.run_in_executor(self._executor, _infer, self._model, batch)
+        running = loop.run_in_executor(self._executor, _infer, self._model, batch)
+        results = await in_time(running, self._timeout_s)
         self._metrics.inference_duration.observe(self._clock() - started_s)
         self._metrics.batch_size.observe(len(batch))
         audio_s = sum(one.length for one in batch) / SAMPLE_RATE_HZ
