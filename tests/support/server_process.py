@@ -4,8 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
 
@@ -16,24 +16,29 @@ PATIENCE_S = 60  # a test that waits this long has failed
 Process = subprocess.Popen[str]
 
 
-@contextmanager
 def process(
     folder: Path | str, command: str = "run", *files: Path, **settings: str
-) -> Iterator[Process]:
+) -> AbstractContextManager[Process]:
     """A command of `wsm-serve` with this bundle; killed if it is still there at the end."""
+    return started(["-m", "service", command, *map(str, files)], folder, **settings)
+
+
+@contextmanager
+def started(arguments: Sequence[str], folder: Path | str, **settings: str) -> Iterator[Process]:
+    """Python with these arguments, and the settings of a server with this bundle."""
     usual = {"STT_PORT": "0", "STT_DEVICE": "cpu", "STT_DECODE_ISOLATION": "process"}
     environment = os.environ | usual | {"STT_BUNDLE": str(folder)}
     with subprocess.Popen(
-        [sys.executable, "-m", "service", command, *map(str, files)],
+        [sys.executable, *arguments],
         env=environment | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as started:
+    ) as running:
         try:
-            yield started
+            yield running
         finally:
-            started.kill()
+            running.kill()
 
 
 @contextmanager

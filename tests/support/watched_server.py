@@ -3,14 +3,14 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
 import httpx
-from server_process import Process, connected, process, wait_for_readiness
+from server_process import Process, connected, started, wait_for_readiness
 
 SETTLE_S = 60  # for what was closed to be gone
 
@@ -50,10 +50,10 @@ class Watched:
         return self.comes_true(lambda: self.value(name) == value)
 
     @staticmethod
-    def comes_true(condition: "object") -> bool:
+    def comes_true(condition: Callable[[], bool]) -> bool:
         """Whether it does, before the patience ends."""
         ends_s = time.monotonic() + SETTLE_S
-        while not condition():  # type: ignore[operator]
+        while not condition():
             if time.monotonic() > ends_s:
                 return False
             time.sleep(0.1)
@@ -61,9 +61,11 @@ class Watched:
 
 
 @contextmanager
-def watched(folder: Path, **settings: str) -> Iterator[Watched]:
+def watched(
+    folder: Path, program: Sequence[str] = ("-m", "service", "run"), **settings: str
+) -> Iterator[Watched]:
     """A server that is ready."""
-    with process(folder, **settings) as running, connected(running) as client:
+    with started(program, folder, **settings) as running, connected(running) as client:
         server = Watched(running, client)
         reader = Thread(target=lambda: server.log.extend(running.stderr or ()))
         reader.start()

@@ -1,5 +1,6 @@
 import sqlite3
 import stat
+import time
 
 import pytest
 
@@ -57,6 +58,16 @@ def test_a_job_is_what_was_asked_for(store, clock):
     assert (job.status, job.attempts, job.size_bytes) == (JobStatus.QUEUED, 0, 5)
     assert (job.created_s, job.started_s, job.finished_s) == (clock.now_s, None, None)
     assert store.files.path("a").read_bytes() == b"12345"
+
+
+def test_a_clock_that_is_set_lets_nothing_expire(tmp_path, monkeypatch):
+    store = JobStore(tmp_path / "jobs", ttl_s=TTL_S)
+    add(store, "a")
+    store.finish("a", error="{}")
+    now_s = time.time()
+    monkeypatch.setattr(time, "time", lambda: now_s + 10 * TTL_S)
+    assert store.get("a") is not None
+    store.close()
 
 
 def test_jobs_are_begun_in_the_order_they_came(store, clock):

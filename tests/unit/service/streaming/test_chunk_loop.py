@@ -64,6 +64,16 @@ async def test_a_chunk_gets_its_valid_frames_and_its_next_state(loop):
     assert result.state["sum"].tolist() == [13.0]
 
 
+async def test_a_graph_that_hangs_is_given_up(model, registry):
+    loop = ChunkLoop(model, 3, Metrics(registry), timeout_s=0.05)
+    model.gate.clear()
+    with pytest.raises(DeviceLost):
+        await submit(loop, 1.0)
+    assert loop.device_is_lost
+    model.gate.set()
+    await loop.close()
+
+
 async def test_what_waits_while_the_graph_is_busy_is_one_batch_up_to_the_bound(loop, model):
     model.gate.clear()
     first = asyncio.create_task(submit(loop, 1.0))
