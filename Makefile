@@ -68,7 +68,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-containers lock bench gpu-report check format clean \
+.PHONY: help serve install test test-containers test-access lock bench gpu-report check format clean \
 	english-corpus english-lm english spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
@@ -91,6 +91,12 @@ bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 
 test-containers: $(DEV_STAMP) ## build docker/compose.yaml, run it and test it; needs docker
 	@$(BIN)/python -m pytest -m containers tests/containers $(PYTEST_ARGS)
+
+test-access: $(DEV_STAMP) ## test what keeps strangers out, and what images and bundles are made of
+	@$(BIN)/python -m pytest tests/unit/service/access tests/unit/service/test_server.py \
+		tests/unit/service/test_keys_command.py tests/unit/service/test_signatures.py \
+		tests/unit/test_supply_chain.py tests/integration/test_access.py \
+		tests/integration/test_exposure.py tests/operations/test_kubernetes.py $(PYTEST_ARGS)
 
 lock: $(DEV_STAMP) ## lock anew what images install, with hashes, and list its licences
 	@docker/lock.sh $(BIN)

@@ -79,7 +79,8 @@ class RequestContext:
             self._observe(scope, status, time.monotonic() - started_s, span)
 
     def _observe(self, scope: Scope, status: int, duration_s: float, span: Span) -> None:
-        path = getattr(scope.get("route"), "path", None)  # a template: /jobs/{id}, never an id
+        # A template: /jobs/{id}, never an id; who is turned away at the door has no route yet.
+        path = getattr(scope.get("route"), "path", scope["path"])
         endpoint = path if path in self._endpoints else OTHER_ENDPOINT
         self._metrics.requests.labels(endpoint, str(status)).inc()
         self._metrics.request_duration.labels(endpoint).observe(duration_s)

@@ -218,6 +218,8 @@ def test_requests_are_limited_by_the_minute(http, keys):
     error = last.json()["error"]
     assert (error["code"], error["type"], error["limit"]) == ("rate_limited", "rate_limit_error", 3)
     assert rejected(http, keys, "rate_limited") == before + 2
+    counted = http.get("/metrics", headers=bearer(keys["prometheus"])).text
+    assert 'stt_requests_total{endpoint="/transcribe",status="429"}' in counted
     assert transcribe(http, keys["app"]).status_code == 200
 
 

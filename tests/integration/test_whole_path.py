@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from audio_files import wav
+from keys import make_signing_keys
 from server_process import serving
 
 from model_export import cli
@@ -106,7 +107,9 @@ def checkpoint(folder, log):
 
 @pytest.fixture(scope="module")
 def exported(folder, checkpoint):
-    run(EXPORT, "export", checkpoint, "--out", folder / "bundle", "--clip", folder / "0.wav")
+    private, _ = make_signing_keys(folder / "keys")
+    signed = ("--sign", private, "--clip", folder / "0.wav")
+    run(EXPORT, "export", checkpoint, "--out", folder / "bundle", *signed)
     return folder / "bundle"
 
 
@@ -172,8 +175,9 @@ def test_each_runtime_says_what_the_checkpoint_says(folder, exported, hypotheses
     assert printed.splitlines()[: len(lines)] == lines
 
 
-def test_a_server_says_what_the_checkpoint_says(folder, exported, hypotheses):
-    with serving(exported) as client:
+def test_a_server_that_wants_it_signed_says_what_the_checkpoint_says(folder, exported, hypotheses):
+    owner = str(folder / "keys" / "public.pem")
+    with serving(exported, STT_BUNDLE_PUBLIC_KEY=owner) as client:
         for name, text in hypotheses.items():
             answer = client.post("/transcribe", files={"file": (folder / name).read_bytes()})
             assert answer.json()["text"] == text

@@ -67,6 +67,15 @@ def test_no_container_has_more_rights_or_memory_than_it_needs(services):
         assert ":" in service["image"]
 
 
+def test_without_keys_it_is_called_by_names_of_this_machine_only(services, profile):
+    environment = services[RUNNING[profile or "cpu"]]["environment"]
+    assert environment["STT_API_KEYS_FILE"] == ""
+    given = {name.removeprefix("STT_").lower(): value for name, value in environment.items()}
+    settings = Settings(**given | {"host": "0.0.0.0", "api_keys_file": None})
+    assert settings.allow_without_keys
+    assert set(settings.hosts) == {"localhost", "127.0.0.1", "stt"}
+
+
 def test_stopping_leaves_time_for_the_grace(services, profile):
     stops_s = float(services[RUNNING[profile or "cpu"]]["stop_grace_period"].removesuffix("s"))
     assert stops_s > Settings().shutdown_grace_s + 5

@@ -3,13 +3,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.asymmetric import ec
+from keys import make_signing_keys
 from tiny_bundle import make_bundle
 
 from service.config import Settings
@@ -18,23 +13,9 @@ from service.loading import load_parts
 from service.signatures import SIGNATURE_FILE, UnusableKey, signer
 
 
-def make_key(folder, kind=ed25519.Ed25519PrivateKey.generate):
-    """Paths of a private key and its public one."""
-    key = kind()
-    private, public = folder / "key.pem", folder / "public.pem"
-    folder.mkdir()
-    private.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-    )
-    public.write_bytes(
-        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
-    return private, public
-
-
 @pytest.fixture
 def keys(tmp_path):
-    return make_key(tmp_path / "ours")
+    return make_signing_keys(tmp_path / "ours")
 
 
 @pytest.fixture
@@ -87,7 +68,7 @@ def test_what_is_not_as_it_was_signed_is_refused(folder, keys, tmp_path, harm):
         case "short":
             signature.write_bytes(b"")
         case "other":
-            signer(make_key(tmp_path / "theirs")[0])(folder)
+            signer(make_signing_keys(tmp_path / "theirs")[0])(folder)
     told = "is damaged" if harm == "model" else "is not a signature by"
     with pytest.raises(InvalidBundle, match=told):
         load(folder, public)
@@ -95,7 +76,7 @@ def test_what_is_not_as_it_was_signed_is_refused(folder, keys, tmp_path, harm):
 
 def test_other_keys_are_told(folder, keys, tmp_path):
     private, public = keys
-    wrong, wrong_public = make_key(
+    wrong, wrong_public = make_signing_keys(
         tmp_path / "wrong", lambda: ec.generate_private_key(ec.SECP256R1())
     )
     for path in (wrong, public, Path("/none.pem")):
