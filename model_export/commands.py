@@ -37,7 +37,7 @@ from model_export.mixing.chunking import mixing_obstacles, refuse_if
 from model_export.mixing.surgery import count_parameters, select_layers
 from model_export.synthesis.command import synthesise
 from model_export.training.finetune import FineTuning
-from model_export.training.objective import SpecAugment
+from model_export.training.masking import SpecAugment
 from model_export.training.precision import choose_precision
 from model_export.training.ranks import this_process
 from model_export.training.resuming import newest_checkpoint

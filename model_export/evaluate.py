@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import jiwer
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -17,7 +16,7 @@ from model_export.data.recordings import load_waveform
 from model_export.decoding import DecodingChoice, Search, open_search
 from model_export.errors import StreamingRefused
 from model_export.mixing.chunking import see_chunks
-from model_export.scoring import ErrorRates, error_rates
+from model_export.scoring import ErrorRates, bootstrap_interval, error_rates, word_errors
 from service.arrays import FloatArray, IntArray
 from service.audio import SAMPLE_RATE_HZ, is_silent
 from service.backends import AcousticModel, load_model
@@ -27,9 +26,6 @@ from service.lone_sounds import without_lone_sounds
 from service.options import Options
 from service.reading import Output, Reader
 from service.segmentation import Cutting, Segment, split, stitch
-
-RESAMPLES = 1000
-INTERVAL_PERCENTILES = (2.5, 97.5)
 
 
 class EagerModel:
@@ -242,15 +238,6 @@ def score(recogniser: Recogniser, clips: Sequence[Clip]) -> Evaluation:
 
 def wer_interval(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[float, float]:
     """95 % bootstrap interval of the word error rate, in percent, by resampling utterances."""
-    words = np.array([len(reference.split()) for reference in references])
+    words = [len(reference.split()) for reference in references]
     pairs = zip(references, hypotheses, strict=True)
-    errors = np.array([_word_errors(reference, hypothesis) for reference, hypothesis in pairs])
-    draws = np.random.default_rng(0).integers(len(words), size=(RESAMPLES, len(words)))
-    rates = 100 * errors[draws].sum(axis=1) / words[draws].sum(axis=1)
-    low, high = np.percentile(rates, INTERVAL_PERCENTILES)
-    return float(low), float(high)
-
-
-def _word_errors(reference: str, hypothesis: str) -> int:
-    counts = jiwer.process_words(reference, hypothesis)
-    return counts.substitutions + counts.deletions + counts.insertions
+    return bootstrap_interval([word_errors(*pair) for pair in pairs], words)

@@ -1,4 +1,4 @@
-"""Augmentation of waveforms by a seed, and SpecAugment on hidden frames."""
+"""Augmentation of waveforms by a seed."""
 
 import math
 import random
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import audiomentations
 import numpy as np
 import soxr
-import torch
-from torch import Tensor
 
 from model_export.training.channels import Rooms, through_any_codec
 from service.arrays import FloatArray
@@ -102,40 +100,3 @@ class WaveformAugmenter:
         pause_samples = int(draw.random() * min(room_s, LONGEST_PAUSES_S) * SAMPLE_RATE_HZ)
         before = int(draw.random() * pause_samples)
         return Timing(speed, before, pause_samples - before)
-
-
-def spec_augment(
-    hidden: Tensor,
-    *,
-    time_masks: int,
-    longest_time_mask_frames: int,
-    width_masks: int,
-    widest_mask_share: float,
-) -> Tensor:
-    """Zero random spans of frames and of features, drawn per utterance.
-
-    Args:
-        hidden: `[batch, frames, width]`.
-        time_masks: spans of frames per utterance.
-        longest_time_mask_frames: length of the longest of them.
-        width_masks: spans of features per utterance.
-        widest_mask_share: length of the widest of them, as a share of the width.
-
-    Returns:
-        A new `[batch, frames, width]`.
-    """
-    widest = int(hidden.shape[2] * widest_mask_share)
-    time_mask = _random_spans(
-        hidden.shape[0], hidden.shape[1], time_masks, longest_time_mask_frames
-    )
-    width_mask = _random_spans(hidden.shape[0], hidden.shape[2], width_masks, widest)
-    masked = time_mask.unsqueeze(2) | width_mask.unsqueeze(1)
-    return hidden.masked_fill(masked.to(hidden.device), 0.0)
-
-
-def _random_spans(rows: int, size: int, spans: int, longest: int) -> Tensor:
-    """Mask `[rows, size]`, True inside `spans` random spans of 0 to `longest` each."""
-    lengths = torch.randint(0, min(longest, size) + 1, (rows, spans, 1))
-    starts = (torch.rand(rows, spans, 1) * (size - lengths)).long()
-    positions = torch.arange(size)
-    return ((positions >= starts) & (positions < starts + lengths)).any(dim=1)

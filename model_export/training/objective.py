@@ -1,28 +1,16 @@
 """The training objective: CTC on top of a frozen lower part."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model_export.encoders.ctc_model import CtcModel
 from model_export.front_ends.log_mel import valid_frames
 from model_export.mixing.chunking import see_chunks
-from model_export.training.augment import spec_augment
 from model_export.training.chunk_draws import ChunkDraws
-from model_export.training.training_data import IGNORED_LABEL
-
-
-@dataclass(frozen=True)
-class SpecAugment:
-    """Amounts of masking on the hidden frames below the first trained layer."""
-
-    time_masks: int = 2
-    longest_time_mask_frames: int = 20
-    width_masks: int = 2
-    widest_mask_share: float = 1 / 16
+from model_export.training.ctc_loss import IGNORED_LABEL, ctc_losses
+from model_export.training.masking import SpecAugment, spec_augment
 
 
 class CtcObjective(nn.Module):
@@ -119,22 +107,3 @@ def _drop_frozen(
 
 def _forgive_missing(_: nn.Module, keys: Any) -> None:  # noqa: ANN401  torch does not export its type
     keys.missing_keys.clear()
-
-
-def ctc_losses(logits: Tensor, frame_lengths: Tensor, labels: Tensor, blank_id: int) -> Tensor:
-    """CTC loss per label of each utterance `[batch]`, in float32.
-
-    It is zero for utterances with fewer frames than their labels need.
-    """
-    label_mask = labels != IGNORED_LABEL
-    label_lengths = label_mask.sum(dim=1)
-    losses = F.ctc_loss(
-        logits.float().log_softmax(dim=2).transpose(0, 1),
-        labels.clamp(min=0),
-        frame_lengths,
-        label_lengths,
-        blank=blank_id,
-        reduction="none",
-        zero_infinity=True,
-    )
-    return losses / label_lengths.clamp(min=1)

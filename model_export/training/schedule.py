@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from transformers import TrainingArguments
 
-from model_export.training.objective import SpecAugment
+from model_export.training.masking import SpecAugment
 from model_export.training.precision import Precision
 from model_export.training.ranks import has_accelerator
 from service.audio import SAMPLE_RATE_HZ

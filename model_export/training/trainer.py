@@ -16,8 +16,9 @@ from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from model_export.training.bucketing import BucketBatches
+from model_export.training.ctc_loss import IGNORED_LABEL
 from model_export.training.memory import peak_memory
-from model_export.training.training_data import IGNORED_LABEL, collate
+from model_export.training.training_data import collate
 
 
 @dataclass(frozen=True)

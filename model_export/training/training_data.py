@@ -15,11 +15,10 @@ from model_export.data.recordings import load_waveform
 from model_export.data.unreadable import ClipReader
 from model_export.encoders.ctc_model import FrontEndFacts
 from model_export.training.augment import SPEEDS, WaveformAugmenter
+from model_export.training.ctc_loss import IGNORED_LABEL
 from model_export.transcripts.normalisation import encode, frames_needed
 from service.audio import SAMPLE_RATE_HZ
 from service.bundle import Vocabulary
-
-IGNORED_LABEL = -100
 
 
 @dataclass(frozen=True)

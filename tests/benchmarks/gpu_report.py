@@ -25,7 +25,8 @@ import torch
 from model_export.export.exporters import export_onnx, export_torchscript
 from model_export.mixing.freezing import first_trained_layer, freeze_all_but, trainable_names
 from model_export.mixing.surgery import select_layers
-from model_export.training.objective import CtcObjective, SpecAugment
+from model_export.training.masking import SpecAugment
+from model_export.training.objective import CtcObjective
 from service.audio import decode_audio
 from service.backends import AcousticModel, Tuning, load_model
 from service.backends.failures import kind_of

@@ -12,7 +12,8 @@ from model_export.encoders.ctc_model import CtcModel
 from model_export.encoders.families import build_model
 from model_export.mixing.freezing import first_trained_layer, freeze_all_but, trainable_names
 from model_export.mixing.surgery import replace_attention, select_layers
-from model_export.training.objective import CtcObjective, SpecAugment
+from model_export.training.masking import SpecAugment
+from model_export.training.objective import CtcObjective
 from model_export.training.training_data import Examples, collate
 from tests.benchmarks import options
 from tests.benchmarks.shapes import DIMENSIONS, WINDOW_FRAMES, save_attention

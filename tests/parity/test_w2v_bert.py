@@ -24,7 +24,7 @@ from model_export.encoders.families import build_model
 from model_export.export import parity
 from model_export.export.bundle import BundleFacts, write_bundle
 from model_export.export.variants import FLOAT32, TORCHSCRIPT, Recordings
-from model_export.training.objective import ctc_losses
+from model_export.training.ctc_loss import ctc_losses
 from model_export.transcripts.normalisation import make_vocabulary
 from service.backends import load_model
 from service.bundle import Provenance, TextNormalisation, load_bundle

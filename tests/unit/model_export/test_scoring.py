@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from model_export.scoring import decode_labels, error_rates
+from model_export.scoring import (
+    bootstrap_interval,
+    character_errors,
+    decode_labels,
+    error_rates,
+    word_errors,
+)
 from model_export.transcripts.normalisation import make_vocabulary
 
 VOCABULARY = make_vocabulary(["ab"])  # 0 blank, 1 delimiter, 2 a, 3 b
@@ -45,3 +51,17 @@ def test_what_could_not_be_read_does_not_count() -> None:
 )
 def test_decode_labels(labels: list[int], text: str) -> None:
     assert decode_labels(np.array(labels, dtype=np.int64), VOCABULARY) == text
+
+
+def test_the_interval_of_a_rate_is_that_of_its_utterances() -> None:
+    errors, words = [0, 1, 2, 9], [10, 10, 20, 10]
+    low, high = bootstrap_interval(errors, words)
+    assert 0 < low < 100 * 12 / 50 < high < 90
+    assert bootstrap_interval([2, 4], [10, 20]) == (20, 20)
+    wider = bootstrap_interval(errors[1::2], words[1::2])
+    assert wider == pytest.approx((10, 90))
+
+
+def test_errors_of_one_utterance() -> None:
+    assert word_errors("the cat sat", "a cat") == 2
+    assert character_errors("the cat", "the bats") == 2

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from model_export.checkpoint import ModelSpec, build_from_spec
 from model_export.mixing.freezing import trained_tensors
 from model_export.training.chunk_draws import ChunkDraws
-from model_export.training.objective import CtcObjective, SpecAugment, ctc_losses
+from model_export.training.ctc_loss import IGNORED_LABEL, ctc_losses
+from model_export.training.masking import SpecAugment
+from model_export.training.objective import CtcObjective
 from model_export.training.precision import autocast
-from model_export.training.training_data import IGNORED_LABEL
 
 LABELS = torch.tensor([[2, 3, 3], [4, IGNORED_LABEL, IGNORED_LABEL]])
 

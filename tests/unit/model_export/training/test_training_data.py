@@ -9,8 +9,8 @@ from model_export.data import Clip, Corpus, Reason, Skipped
 from model_export.data.recordings import load_waveform
 from model_export.encoders.ctc_model import FrontEndFacts
 from model_export.errors import ManifestInvalid
+from model_export.training.ctc_loss import IGNORED_LABEL
 from model_export.training.training_data import (
-    IGNORED_LABEL,
     Example,
     WaveformExamples,
     collate,
