@@ -14,6 +14,7 @@ ExportError
 ├── SynthesisRefused     a corpus that cannot be spoken as asked; nothing was spoken
 ├── SynthesisFailed      one sentence that an engine cannot speak
 ├── MeasuringRefused     figures that cannot be measured or drawn here
+├── CorpusUnavailable    a package of speech that cannot be fetched or unpacked here
 └── ParityFailed         an exported variant leaves its tolerance
 """
 
@@ -77,6 +78,10 @@ class SynthesisFailed(ExportError):
 
 class MeasuringRefused(ExportError):
     """Figures that cannot be measured or drawn here."""
+
+
+class CorpusUnavailable(ExportError):
+    """A package of speech that cannot be fetched or unpacked here."""
 
 
 class ParityFailed(ExportError):

@@ -1,12 +1,12 @@
-"""Make a test set of telephone prompts, English or Spanish, from two Debian packages.
+"""Make a test set of telephone prompts from two Debian packages.
 
     apt-get download asterisk-core-sounds-en asterisk-core-sounds-en-g722
     for package in asterisk-core-sounds-en*.deb; do dpkg -x "$package" prompts; done
     python -m model_export.corpora.asterisk prompts data/asterisk-en --language en
 
-One reader, 16 kHz, CC-BY-SA-3.0: for measuring. Prompts whose text is not what is said are left
-out: digits, brackets, abbreviations, and fewer than three characters a second. Most accents of the
-Spanish texts are missing.
+One reader, 16 kHz, CC-BY-SA-3.0 (it and ru CC-BY-3.0): for measuring. Prompts whose text is not
+what is said are left out: digits, brackets, abbreviations, and fewer than three characters a
+second. Most accents of the Spanish texts are missing.
 """
 
 import argparse
@@ -43,13 +43,20 @@ class Prompts:
 
 
 DOCUMENTS, RECORDINGS = Path("usr/share/doc"), Path("usr/share/asterisk/sounds")
+VOICES = {
+    "en": "en_US_f_Allison",
+    "es": "es_MX_f_Allison",
+    "fr": "fr_CA_f_June",
+    "it": "it_IT_m_Carlo",
+    "ru": "ru_RU_f_IvrvoiceRU",
+}
 PROMPTS = {
     language: Prompts(
         DOCUMENTS / f"asterisk-core-sounds-{language}" / f"core-sounds-{language}.txt.gz",
         RECORDINGS / voice,
-        "Allison",
+        voice.rpartition("_")[2],
     )
-    for language, voice in (("en", "en_US_f_Allison"), ("es", "es_MX_f_Allison"))
+    for language, voice in VOICES.items()
 }
 
 

@@ -46,18 +46,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_dialogues(packages: Path, language: str) -> Iterator[Row]:
-    """Every spoken line with a recording, level by level."""
+    """Every spoken line whose recording fits it, level by level."""
+    for recording, text, speaker in spoken_lines(packages, language):
+        seconds = round(soundfile.info(recording).duration, 3)
+        if len(text) >= SLOWEST_CHARACTERS_PER_S * seconds:
+            audio = recording.relative_to(packages).as_posix()
+            yield Row(audio, text, seconds, speaker, split_of(text))
+
+
+def spoken_lines(packages: Path, language: str) -> Iterator[tuple[Path, str, str]]:
+    """Recording, text and speaker of every line that has a recording, level by level."""
     for script in sorted((packages / GAME / "script").glob(f"*/dialogs_{language}.lua")):
         recordings = packages / GAME / "sound" / script.parent.name / language
         for line in LINE.finditer(script.read_text(encoding="utf-8")):
             recording = recordings / f"{line['name']}.ogg"
             text = " ".join(ESCAPED.sub(r"\1", line["text"]).split())
-            if not text or not recording.is_file():
-                continue
-            seconds = round(soundfile.info(recording).duration, 3)
-            if len(text) >= SLOWEST_CHARACTERS_PER_S * seconds:
-                audio = recording.relative_to(packages).as_posix()
-                yield Row(audio, text, seconds, line["speaker"], split_of(text))
+            if text and recording.is_file():
+                yield recording, text, line["speaker"]
 
 
 def split_of(text: str) -> str:
