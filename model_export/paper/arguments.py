@@ -7,8 +7,8 @@ from pathlib import Path
 from model_export.arguments import count
 from model_export.paper.results import slug
 from model_export.paper.shapes import SHAPES
+from model_export.paper.table_arguments import RESULTS, add_sets, add_tables
 
-RESULTS = Path(__file__).parent / "results"
 MEMORY_EPILOG = """
 What was measured is kept and not measured again when the same command is given again; results of
 several devices may lie in one folder. --render draws the page and its plots from all of them.
@@ -19,6 +19,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Add them to a parser."""
     parts = command.add_subparsers(required=True, dest="part", metavar="PART")
     _add_memory(parts.add_parser("memory", help="memory and time at true dimensions"))
+    add_sets(parts.add_parser("sets", help="the real speech that the tables are about"))
+    add_tables(parts.add_parser("tables", help="error rates of mixers, languages and readers"))
 
 
 def _add_memory(command: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """What `wsm-export paper` does, given its parsed options.
 
-It needs torch, transformers and pydantic alone, so that it runs where a GPU is lent without more;
-drawing needs matplotlib too.
+Measuring memory needs torch, transformers and pydantic alone, so that it runs where a GPU is lent
+without more; drawing needs matplotlib too.
 """
 
 import argparse
@@ -19,10 +19,16 @@ from model_export.paper.shapes import (
     DeviceKind,
     Plan,
 )
+from model_export.paper.table_commands import sets, tables
 
 
 def paper(options: argparse.Namespace) -> None:
-    """Measure, or render what was measured."""
+    """Make sets, train for the tables, measure memory, or render what came of it."""
+    parts = {"sets": sets, "tables": tables, "memory": _memory}
+    parts[options.part](options)
+
+
+def _memory(options: argparse.Namespace) -> None:
     if options.render:
         _render(options)
     else:
