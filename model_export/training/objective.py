@@ -93,8 +93,8 @@ def keep_learning_state(objective: nn.Module) -> None:
     """Let an objective's state hold what learns and nothing else."""
     # The Trainer asks for it when keys are missing.
     objective._keys_to_ignore_on_save = None  # type: ignore[assignment]
-    objective.register_state_dict_post_hook(_drop_frozen)  # type: ignore[no-untyped-call]
-    objective.register_load_state_dict_post_hook(_forgive_missing)  # type: ignore[no-untyped-call]
+    objective.register_state_dict_post_hook(_drop_frozen)
+    objective.register_load_state_dict_post_hook(_forgive_missing)
 
 
 def _drop_frozen(
