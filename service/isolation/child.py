@@ -149,12 +149,18 @@ class _Inbox:
     def read(self, size: int) -> bytes:
         """At least one byte, up to `size`; none at the end."""
         while not self._bytes and not self._is_over:
-            if self._was_fed:
-                self._outbox.flush()
-                self._outbox.say(Kind.HUNGRY)
-            with self._outbox.waiting():
-                kind, self._bytes = wire.receive(lambda count: _read(self._connection, count))
-            self._was_fed = True
-            self._is_over = kind is Kind.END
+            try:
+                self._receive()
+            except OSError:  # the parent is gone; libav would print what goes through it
+                self._is_over = True
         chunk, self._bytes = self._bytes[:size], self._bytes[size:]
         return chunk
+
+    def _receive(self) -> None:
+        if self._was_fed:
+            self._outbox.flush()
+            self._outbox.say(Kind.HUNGRY)
+        with self._outbox.waiting():
+            kind, self._bytes = wire.receive(lambda count: _read(self._connection, count))
+        self._was_fed = True
+        self._is_over = kind is Kind.END

@@ -1,12 +1,13 @@
 """`WS /vosk`: for clients of vosk-server, which send a piece and wait for its answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 
 from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
-from service.errors import NotReady
+from service.errors import NotReady, ServiceError
 from service.options import Options
 from service.protocols.vosk import Setup, VoskError, VoskPartial, parse
 from service.routes.sockets import Connection, Manners, connected
@@ -91,13 +92,14 @@ class Recogniser:
 
     async def _hear(self, chunk: bytes) -> None:
         stream = await self._opened()
-        await stream.push(chunk)
-        stream.mark()
+        pushing = asyncio.create_task(_push(stream, chunk))  # waits for us where it is much
         try:
             await self._take_events()
         except NotReady:
             await self._connection.send(self._answer())
             raise
+        finally:
+            pushing.cancel()
         await self._connection.send(self._answer())
 
     async def _reset(self) -> None:
@@ -160,3 +162,12 @@ class Recogniser:
             events = aclosing(self._stream.events())
             self._events = await self._stack.enter_async_context(events)
         return self._stream
+
+
+async def _push(stream: Stream, chunk: bytes) -> None:
+    try:
+        await stream.push(chunk)
+    except ServiceError as error:
+        stream.leave(error)
+    else:
+        stream.mark()

@@ -92,6 +92,12 @@ async def test_one_answer_for_each_piece_even_if_several_utterances_end_in_it(ti
         assert await vosk.ask('{"eof" : 1}') == {"text": ""}
 
 
+async def test_a_piece_longer_than_what_may_wait_is_heard_whole(tiny):
+    audio = np.concatenate([speak("good"), silence(12), speak("bye"), silence(2)])
+    async with streaming(tiny, "/vosk") as client:
+        assert (await LockStep(client).ask(pcm(audio)))["text"] == "good bye"
+
+
 async def test_what_is_configured_shapes_the_results(tiny):
     async with streaming(tiny, "/vosk") as client:
         vosk = LockStep(client)

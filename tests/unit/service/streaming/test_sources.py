@@ -1,3 +1,4 @@
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from audio_files import encode
 
 from service.audio import AudioLimits, decode_audio
 from service.errors import UnsupportedAudio
+from service.isolation.children import Children
 from service.isolation.live import IsolatedContainer
+from service.isolation.wire import Bounds
 from service.streaming.live_container import ContainerSource
 from service.streaming.sources import AudioFormat, RawSource
 
@@ -101,6 +104,17 @@ async def test_a_source_that_is_closed_while_it_holds_too_much_lets_its_thread_g
     source._thread.join(timeout=30)
     assert not source._thread.is_alive()
     await parts.aclose()
+
+
+async def test_a_process_whose_stream_is_left_ends_quietly(capfd):
+    children = Children(Bounds(timeout_s=60, memory_bytes=2**29), lambda death: None)
+    source = IsolatedContainer(children, LIMITS)
+    await joined(source.feed((BROWSER / "chromium.webm").read_bytes()[:20_000]))
+    source.close()
+    while "State:\tZ" not in Path(f"/proc/{source._child.pid}/status").read_text():
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(children.close)
+    assert capfd.readouterr().err == ""
 
 
 async def test_a_source_that_is_closed_lets_its_thread_go():
