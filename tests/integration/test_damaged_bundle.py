@@ -91,6 +91,7 @@ def folder(tmp_path):
         (replace_and_sign(MODEL_FILE, truncated_model), "cannot be loaded by ONNX Runtime"),
         (replace_and_sign(MODEL_FILE, anothers_model), "fails its self-test"),
         (replace_and_sign(GOLDEN_FILE, b"garbage"), "golden.npz cannot be read"),
+        (replace_and_sign(GOLDEN_FILE, b""), "golden.npz cannot be read"),
     ],
     ids=[
         "model-flipped",
@@ -104,6 +105,7 @@ def folder(tmp_path):
         "model-truncated",
         "model-of-another",
         "golden-garbage",
+        "golden-empty",
     ],
 )
 @pytest.mark.parametrize("command", ["run", "transcribe"])

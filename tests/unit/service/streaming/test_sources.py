@@ -1,4 +1,5 @@
 import asyncio
+import time
 from functools import partial
 from pathlib import Path
 
@@ -106,13 +107,17 @@ async def test_a_source_that_is_closed_while_it_holds_too_much_lets_its_thread_g
     await parts.aclose()
 
 
+def wait_until_over(pid):
+    while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        time.sleep(0.01)
+
+
 async def test_a_process_whose_stream_is_left_ends_quietly(capfd):
     children = Children(Bounds(timeout_s=60, memory_bytes=2**29), lambda death: None)
     source = IsolatedContainer(children, LIMITS)
     await joined(source.feed((BROWSER / "chromium.webm").read_bytes()[:20_000]))
     source.close()
-    while "State:\tZ" not in Path(f"/proc/{source._child.pid}/status").read_text():
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until_over, source._child.pid)
     await asyncio.to_thread(children.close)
     assert capfd.readouterr().err == ""
 
