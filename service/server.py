@@ -1,7 +1,9 @@
 """The server around the application: where it listens, and what it takes from strangers."""
 
+import asyncio
 import logging
 import os
+import socket
 import ssl
 
 import uvicorn
@@ -13,6 +15,7 @@ from service.http_protocol import BoundedHttp
 from service.lifecycle import Service, State
 
 CONNECTIONS_CLOSE_S = 2
+LAST_WORDS_S = 0.5  # for those who come, answered or not, as the last request ends
 
 
 def run(settings: Settings) -> int:
@@ -26,7 +29,7 @@ def run(settings: Settings) -> int:
     """
     check_exposure(settings)
     app = create_app(settings, stop=lambda: setattr(server, "should_exit", True))
-    server = uvicorn.Server(_config(app, settings))
+    server = PoliteServer(_config(app, settings))
     server.run()
     service: Service = app.state.service
     code = int(not server.started or service.state is State.FAILED)
@@ -34,6 +37,18 @@ def run(settings: Settings) -> int:
         logging.shutdown()
         os._exit(code)  # a thread that hangs in the model would be waited for
     return code
+
+
+class PoliteServer(uvicorn.Server):
+    """Tells those who come at the very end, instead of breaking their connections."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse for a moment, then let nobody in, then end."""
+        await asyncio.sleep(LAST_WORDS_S)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_WORDS_S / 2)
+        await super().shutdown(sockets)
 
 
 def check_exposure(settings: Settings) -> None:

@@ -155,12 +155,13 @@ def folder(tmp_path_factory):
 async def test_nothing_accepted_is_lost(folder, tmp_path):
     told, jobs = Counter(), []
     settings = {"STT_JOBS_DIR": str(tmp_path / "jobs"), "STT_SHUTDOWN_GRACE_S": str(GRACE_S)}
-    for _ in range(DRAINS):
+    for number in range(DRAINS):
         with watched(folder, **settings) as server:
             await kept(server, jobs)
             jobs, now_told = await drain(server)
             assert not server.faults()
         told += now_told
+        print(f"drain {number + 1}: {dict(now_told)}", flush=True)
     with watched(folder, **settings) as server:
         await kept(server, jobs)
     print(f"\n{DRAINS} times SIGTERM under load: {dict(told)}, jobs kept {DRAINS * JOBS}; 0 lost")
