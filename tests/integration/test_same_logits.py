@@ -1,4 +1,4 @@
-"""The same text after a restart and with any number of threads, on every bundle that comes along."""
+"""The same text after a restart, and with any number of threads, on every shipped bundle."""
 
 import numpy as np
 import pytest
