@@ -65,10 +65,11 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+RELIABILITY := $(BIN)/python -m pytest -s $(PYTEST_ARGS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-containers test-access lock bench gpu-report check format clean \
+.PHONY: help serve install test test-containers fuzz faults drain soak test-access lock bench gpu-report check format clean \
 	english-corpus english-lm english spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
@@ -100,6 +101,19 @@ test-access: $(DEV_STAMP) ## test what keeps strangers out, and what images and 
 
 lock: $(DEV_STAMP) ## lock anew what images install, with hashes, and list its licences
 	@docker/lock.sh $(BIN)
+
+fuzz: $(DEV_STAMP) ## try to break the server by 20,000 mutated uploads and the like, for half an hour
+	@FUZZ_UPLOADS=20000 FUZZ_SOCKETS=1000 FUZZ_EXAMPLES=50 FUZZ_READS=20000 $(RELIABILITY) \
+		$(patsubst %,tests/reliability/test_%.py,uploads sockets schema readers)
+
+faults: $(DEV_STAMP) ## let everything around the server fail, one after the other
+	@$(RELIABILITY) tests/reliability/test_faults.py
+
+drain: $(DEV_STAMP) ## stop a busy server 50 times, and see that nothing is lost
+	@DRAINS=50 $(RELIABILITY) tests/reliability/test_drain.py
+
+soak: $(DEV_STAMP) ## an hour of mixed load (SOAK_S=3600)
+	@SOAK_S=$(or $(SOAK_S),3600) $(RELIABILITY) tests/reliability/test_soak.py
 
 gpu-report: $(DEV_STAMP) ## measure what only a CUDA device can show, as Markdown tables
 	@$(BIN)/python -m tests.benchmarks.gpu_report
