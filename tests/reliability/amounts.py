@@ -5,7 +5,7 @@ FUZZ_SOCKETS=60      conversations over WebSockets that make no sense
 FUZZ_EXAMPLES=10     of schemathesis, for each operation and kind of case
 FUZZ_READS=300       mutated files for the readers of audio and of bundles, each
 DRAINS=2             SIGTERMs under load
-SOAK_S=15            seconds of mixed load
+SOAK_S=8             seconds of mixed load
 """
 
 import os
@@ -16,4 +16,4 @@ SOCKETS = int(os.environ.get("FUZZ_SOCKETS", "60"))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 READS = int(os.environ.get("FUZZ_READS", "300"))
 DRAINS = int(os.environ.get("DRAINS", "2"))
-SOAK_S = float(os.environ.get("SOAK_S", "15"))
+SOAK_S = float(os.environ.get("SOAK_S", "8"))
