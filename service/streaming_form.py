@@ -54,12 +54,14 @@ class StateTensor(BaseModel):
 class Streaming(BaseModel):
     """The chunked form: one chunk and state in, the chunk's logits and state out.
 
-    A graph takes `waveforms` `[batch, chunk_samples]` float32, which is left context, chunk and
+    A graph takes `waveforms` `[batch, row_samples]` float32, which is left context, chunk and
     lookahead; `lengths` `[batch]` int64, how many of them are valid, left context included; and
     `state_<name>` for each state. It gives `logits` `[batch, chunk_frames, vocab]`,
     `frame_lengths` `[batch]` int64 and `next_state_<name>`. The chunk moves on by its own length.
     Before an utterance lie zeros, and behind its end: only in its last chunks `lengths` is less
-    than all. Rows are independent: each gives what it gives alone.
+    than all. Rows are independent: each gives what it gives alone. A graph that is also one of the
+    bundle's own variants takes chunks of any whole number of frames, so that an utterance may be
+    one chunk.
 
     Attributes:
         variants: the graphs, the preferred one first.

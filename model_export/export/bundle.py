@@ -21,7 +21,14 @@ from model_export.export.language_model import AddedLanguageModel, require_usabl
 from model_export.export.model_card import model_card
 from model_export.export.parity import Parity
 from model_export.export.streaming_graph import check_streaming, form_of, write_streaming
-from model_export.export.variants import Recordings, check_variant, golden_arrays, write_variant
+from model_export.export.variants import (
+    Recordings,
+    check_variant,
+    golden_arrays,
+    of_streaming_graph,
+    open_int8,
+    write_variant,
+)
 from model_export.mixing.streaming import StreamingModel
 from service.audio import SAMPLE_RATE_HZ
 from service.backends import Tuning, load_model
@@ -51,7 +58,7 @@ class BundleFacts:
         notes: Markdown for the model card.
         measurements: error rates, measured.
         language_model: to go along, if any.
-        chunk_frames: of a streaming graph; None makes none.
+        chunk_frames: of a streaming graph, which then stands for the ONNX variants; None makes none.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
             reached it; None takes the encoder's own limit.
     """
@@ -102,24 +109,39 @@ def write_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        for variant in variants:
-            write_variant(variant, model, folder, recordings)
-        golden = golden_arrays(model, folder, variants, recordings)
-        np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **golden)
         form = None
         if stream is not None:
             form = form_of(stream, list(dict.fromkeys(one.precision for one in variants)))
             write_streaming(stream, form, folder, recordings.ranges)
+            variants = [of_streaming_graph(variant, form) for variant in variants]
+        for variant in variants:
+            if not (folder / variant.file).exists():
+                write_variant(variant, model, folder, recordings)
+        _write_golden(folder, model, variants, form, recordings)
         _write_manifest(folder, spec, model, facts, variants, form)
         parities = _check(folder, model, variants, recordings)
         if form is not None:
             clips = [*recordings.parity, *recordings.ranges]
-            parities |= check_streaming(model, form, folder, clips)
+            streamed = check_streaming(model, form, folder, clips)
+            parities |= {f"{file}, in chunks": parity for file, parity in streamed.items()}
         folder.chmod(0o755)
         folder.rename(out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return parities
+
+
+def _write_golden(
+    folder: Path,
+    model: CtcModel,
+    variants: Sequence[Variant],
+    form: Streaming | None,
+    recordings: Recordings,
+) -> None:
+    rounded = (variant for variant in variants if variant.precision == "int8")
+    int8 = next((open_int8(variant, form, model, folder) for variant in rounded), None)
+    golden = golden_arrays(model, int8, recordings)
+    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **golden)
 
 
 def _check(
@@ -147,7 +169,6 @@ def _write_manifest(
 ) -> None:
     front_end = model.front_end
     names = [GOLDEN_FILE, *(variant.file for variant in variants)]
-    names += [] if form is None else [variant.file for variant in form.variants]
     language_model = facts.language_model
     if language_model:
         shutil.copyfile(language_model.source, folder / language_model.facts.file)

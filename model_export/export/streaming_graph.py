@@ -76,13 +76,19 @@ def streaming_graph(model: StreamingModel) -> onnx.ModelProto:
         ExportError: torch cannot export this model.
     """
     names = [state.name for state in model.states]
-    lengths = torch.tensor([model.row_samples, model.row_samples // 2])
+    # Whole frames, as all chunks are; how many there are must not end up in the graph.
+    samples = model.row_samples + 3 * model.hop_samples // model.chunk_frames
+    lengths = torch.tensor([samples, samples // 2])
+    rows = torch.export.Dim("samples", min=model.row_samples - model.hop_samples + 1)
     return onnx_program(
         model,
-        (torch.zeros(2, model.row_samples), lengths, *model.initial_state(2)),
+        (torch.zeros(2, samples), lengths, *model.initial_state(2)),
         input_names=[*INPUTS, *(f"state_{name}" for name in names)],
         output_names=[*OUTPUTS, *(f"next_state_{name}" for name in names)],
-        dynamic_shapes={name: {0: BATCH} for name in (*INPUTS, *names)},
+        dynamic_shapes={
+            "waveforms": {0: BATCH, 1: rows},
+            **{name: {0: BATCH} for name in ("lengths", *names)},
+        },
     )
 
 
@@ -120,7 +126,9 @@ def open_chunked(model: CtcModel, form: Streaming, path: Path) -> ChunkedModel:
 
 
 class ChunkFeeds:
-    """What a session takes when it is fed recordings chunk by chunk; may be gone through again.
+    """What a session takes when it is fed recordings chunk by chunk, and then whole.
+
+    May be gone through again.
 
     Args:
         model: the eager chunked form, which makes the state.
@@ -137,14 +145,19 @@ class ChunkFeeds:
 
     def __iter__(self) -> Iterator[Feed]:
         for recording in self._recordings:
-            yield from self._of(recording)
+            yield from self._of(recording, self._form)
+            frames = -(-len(recording) // self._per_frame)
+            yield from self._of(recording, self._form.model_copy(update={"chunk_frames": frames}))
 
-    def _of(self, recording: FloatArray) -> Iterator[Feed]:
-        names = [*INPUTS, *(f"state_{state.name}" for state in self._form.states)]
+    @property
+    def _per_frame(self) -> int:
+        return self._model.hop_samples // self._form.chunk_frames
+
+    def _of(self, recording: FloatArray, form: Streaming) -> Iterator[Feed]:
+        names = [*INPUTS, *(f"state_{state.name}" for state in form.states)]
         state = self._model.initial_state(1)
-        per_frame = self._model.hop_samples // self._form.chunk_frames
         lengths = np.array([len(recording)], dtype=np.int64)
-        for rows, valid in chunks(recording[np.newaxis], lengths, self._form, per_frame):
+        for rows, valid in chunks(recording[np.newaxis], lengths, form, self._per_frame):
             inputs = (torch.from_numpy(rows), torch.from_numpy(valid), *state)
             yield {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
             with torch.inference_mode():

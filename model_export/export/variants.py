@@ -20,9 +20,12 @@ from model_export.export.parity import (
 )
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ
-from service.backends import AcousticModel
+from service.backends import AcousticModel, Tuning
 from service.backends.onnx import OnnxModel
+from service.backends.onnx_streaming import OnnxStreamingModel
+from service.backends.whole_utterances import WholeUtterances
 from service.bundle import Precision, Runtime, Variant
+from service.streaming_form import Streaming
 
 # Float32 is refused unless clips give the same logits in batches and alone. Int8 rounds a value
 # between two steps to either, as the batch's shape has it: up to 0.13 in logits, so it runs alone.
@@ -75,6 +78,17 @@ def choose_variants(
     return chosen
 
 
+def of_streaming_graph(variant: Variant, form: Streaming) -> Variant:
+    """The variant as the streaming graph of its precision, which takes whole utterances too.
+
+    TorchScript archives stay as they are.
+    """
+    files = {graph.precision: graph.file for graph in form.variants}
+    if variant.runtime != "onnxruntime" or variant.precision not in files:
+        return variant
+    return variant.model_copy(update={"file": files[variant.precision]})
+
+
 def write_variant(variant: Variant, model: CtcModel, folder: Path, recordings: Recordings) -> None:
     """Write a model file.
 
@@ -82,10 +96,10 @@ def write_variant(variant: Variant, model: CtcModel, folder: Path, recordings: R
         ExportError: torch cannot export this model, or int8 has no recordings.
     """
     path = folder / variant.file
-    if variant == INT8:
+    if variant.precision == "int8":
         with packed(path) as graph:
             export_int8(model, graph, recordings.ranges)
-    elif variant == TORCHSCRIPT:
+    elif variant.runtime == "torchscript":
         export_torchscript(model, path)
     else:
         export_onnx(model, path)
@@ -99,7 +113,7 @@ def check_variant(
     Raises:
         ParityFailed: it leaves its tolerance.
     """
-    if variant == INT8:
+    if variant.precision == "int8":
         # Its ranges are those of speech, so noise would tell nothing.
         clips = [*recordings.parity, *recordings.ranges[:INT8_PARITY_CLIPS]]
         parity = measure_parity(model, exported, clips, trials=0)
@@ -111,7 +125,7 @@ def check_variant(
 
 
 def golden_arrays(
-    model: CtcModel, folder: Path, variants: Sequence[Variant], recordings: Recordings
+    model: CtcModel, int8: AcousticModel | None, recordings: Recordings
 ) -> dict[str, FloatArray]:
     """The self-test: a waveform `[samples]`, its logits, and those of int8, which rounds more."""
     waveform = recordings.parity[0] if recordings.parity else _noise()
@@ -119,12 +133,21 @@ def golden_arrays(
     with torch.inference_mode():
         logits, _ = model(torch.from_numpy(rows), torch.from_numpy(lengths))
     arrays = {"waveform": waveform, "logits": logits[0].numpy()}
-    if INT8 in variants:
-        exported = OnnxModel(
-            folder / INT8.file, device="cpu", threads=1, vocabulary_size=logits.shape[2]
-        )
-        arrays["logits.int8"] = exported.infer(rows, lengths)[0][0]
+    if int8 is not None:
+        arrays["logits.int8"] = int8.infer(rows, lengths)[0][0]
     return arrays
+
+
+def open_int8(
+    variant: Variant, form: Streaming | None, model: CtcModel, folder: Path
+) -> AcousticModel:
+    """Open an int8 variant that was written, before there is a bundle to load."""
+    path = folder / variant.file
+    if form is None or variant.file not in (graph.file for graph in form.variants):
+        vocabulary_size = model.head.out_features
+        return OnnxModel(path, device="cpu", threads=1, vocabulary_size=vocabulary_size)
+    chunks = OnnxStreamingModel(path, form, device="cpu", threads=1, tuning=Tuning())
+    return WholeUtterances(chunks, form, model.front_end.samples_per_frame)
 
 
 def _noise() -> FloatArray:

@@ -1,6 +1,7 @@
 """A model as a stream runs it: one chunk and state in, the chunk's logits and new state out.
 
-Exactly the chunked form of `CtcModel`, fed piece by piece. What must be remembered of the past is
+Exactly the chunked form of `CtcModel`, fed piece by piece, in chunks of any length: an utterance
+that is one chunk gets what the unchunked form gives it. What must be remembered of the past is
 the sum of s(x) over all frames heard and its last w values in each layer; of the stem, nothing but
 samples:
 
@@ -79,7 +80,8 @@ class StreamingModel(nn.Module):
         """Recognise a chunk of each stream.
 
         Args:
-            waveforms: `[B, row_samples]`, 16 kHz in [-1, 1].
+            waveforms: `[B, row_samples]`, 16 kHz in [-1, 1]; or more or fewer frames than
+                `chunk_frames`, between the same left context and lookahead.
             lengths: `[B]`, valid samples of these; less than all where the utterance ends.
             heard: `[B]`, int64.
             sums: `[B, L, D]`, float32.
@@ -89,7 +91,7 @@ class StreamingModel(nn.Module):
             logits `[B, C, V]`, frame lengths `[B]`, and the new heard, sums and recent.
         """
         hidden, frame_lengths = self.stem.embed_chunk(waveforms, lengths)
-        valid_mask = valid_frames(frame_lengths, self.chunk_frames)
+        valid_mask = valid_frames(frame_lengths, hidden.shape[1])
         carried = self._carried
         carried.heard, carried.frame_lengths = heard, frame_lengths
         carried.sums, carried.recent = list(sums.unbind(1)), list(recent.unbind(1))

@@ -157,6 +157,13 @@ def _open(
         return TorchScriptModel(
             path, device=device, threads=threads, tuning=tuning, buckets=buckets
         )
+    graph = bundle.manifest.streaming
+    if graph is not None and variant.file in (one.file for one in graph.variants):
+        from service.backends.onnx_streaming import OnnxStreamingModel
+        from service.backends.whole_utterances import WholeUtterances
+
+        chunks = OnnxStreamingModel(path, graph, device=device, threads=threads, tuning=tuning)
+        return WholeUtterances(chunks, graph, bundle.manifest.samples_per_frame)
     from service.backends.onnx import OnnxModel
 
     vocabulary_size = len(bundle.manifest.vocabulary.tokens)
