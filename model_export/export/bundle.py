@@ -58,7 +58,7 @@ class BundleFacts:
         notes: Markdown for the model card.
         measurements: error rates, measured.
         language_model: to go along, if any.
-        chunk_frames: of a streaming graph, which then stands for the ONNX variants; None makes none.
+        chunk_frames: of a streaming graph, which then is the ONNX variant too; None makes none.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
             reached it; None takes the encoder's own limit.
     """
