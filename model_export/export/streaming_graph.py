@@ -155,11 +155,12 @@ class ChunkFeeds:
 
     def _of(self, recording: FloatArray, form: Streaming) -> Iterator[Feed]:
         names = [*INPUTS, *(f"state_{state.name}" for state in form.states)]
-        state = self._model.initial_state(1)
+        state: Sequence[torch.Tensor] = self._model.initial_state(1)
         lengths = np.array([len(recording)], dtype=np.int64)
+        before: tuple[torch.Tensor, ...] | None = None
         for rows, valid in chunks(recording[np.newaxis], lengths, form, self._per_frame):
-            inputs = (torch.from_numpy(rows), torch.from_numpy(valid), *state)
-            yield {name: one.numpy() for name, one in zip(names, inputs, strict=True)}
-            with torch.inference_mode():
-                _, _, *following = self._model(*inputs)
-            state = (following[0], following[1], following[2])
+            if before is not None:  # nobody asks for the state behind the last chunk
+                with torch.inference_mode():
+                    _, _, *state = self._model(*before)
+            before = (torch.from_numpy(rows), torch.from_numpy(valid), *state)
+            yield {name: one.numpy() for name, one in zip(names, before, strict=True)}
