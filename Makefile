@@ -4,6 +4,7 @@
 # VENV=...      where the virtual environment lies
 # PIP_ARGS=...  more arguments for pip, for instance another index
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
+# LIVE_BASE=... the same of `make english-live`
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
 # LM=...        n-gram model that its bundle takes along, made by `make english-lm`
 # TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
@@ -19,6 +20,7 @@ PIP_ARGS ?=
 PYTEST_ARGS ?=
 
 BASE ?= openai/whisper-base
+LIVE_BASE ?= openai/whisper-tiny.en
 CORPUS ?= data/synthetic-en/manifest.jsonl
 LM ?=
 TEXT ?= data/english-text
@@ -69,7 +71,7 @@ RELIABILITY := $(BIN)/python -m pytest -s $(PYTEST_ARGS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-containers fuzz faults drain soak test-access lock bench gpu-report check format clean \
+.PHONY: help english-live serve install test test-containers fuzz faults drain soak test-access lock bench gpu-report check format clean \
 	english-corpus english-lm english spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
@@ -145,6 +147,22 @@ english: $(DEV_STAMP) ## train and export an English bundle like the shipped one
 		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
 		--notes model_export/corpora/english_notes.md \
 		--summary 'Trained on synthetic voices only.'
+
+english-live: $(DEV_STAMP) ## train and export an English bundle for live audio, from LIVE_BASE, CORPUS and LM
+	@echo "==> Fine-tuning $(LIVE_BASE) on $(CORPUS); stopped runs go on; wants a GPU"
+	@$(BIN)/wsm-export finetune --base $(LIVE_BASE) --train '$(CORPUS)#train' \
+		--dev '$(CORPUS)#dev' --language en --digits spell --streaming --replace all --add 2 \
+		--window 16 --window-weights learned --also-train all --augment-batches \
+		--init distil --match-epochs 0.4 --distil-epochs 1.7 --epochs 15 --batch-seconds 160 \
+		--learning-rate 6e-4 --out runs/english-live-run
+	@$(BIN)/wsm-export export runs/english-live-run --out runs/english-live \
+		--name english-live --precision int8 --ranges '$(CORPUS)#dev' --weights float16 \
+		--longest-pass 28 $(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) \
+		$(addprefix --clip ,$(ENGLISH_CLIPS)) \
+		$(addprefix --measured ,$(wildcard runs/measured-live/*.json)) \
+		--base-name openai/whisper-tiny.en --base-licence MIT --licence Apache-2.0 \
+		--notes model_export/corpora/english_live_notes.md \
+		--summary 'For live audio. Trained on synthetic voices only.'
 
 spanish-corpus: $(DEV_STAMP) ## speak SPANISH_TEXT into SPANISH_CORPUS by free voices, in half an hour
 	@echo "==> Speaking $(SPANISH_HOURS) hours into $(dir $(SPANISH_CORPUS)); stopped runs go on"

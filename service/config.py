@@ -76,7 +76,7 @@ class Settings(AccessSettings, BaseSettings):
 
     bundle: Annotated[Path, AfterValidator(_find_bundle)] = PACKAGED_BUNDLE
     """Folder of the model bundle that serves whoever asks for none, or the name of one in
-    `bundles_dir` or of one that comes along: `english`, `spanish`."""
+    `bundles_dir` or of one that comes along: `english`, `english-live`."""
 
     bundles_load: Literal["start", "demand"] = "start"
     """When the bundles of `bundles_dir` are loaded: all of them before the service is ready, or
@@ -212,6 +212,10 @@ class Settings(AccessSettings, BaseSettings):
     """WebSocket streams that may be open at once; more are closed with 1013. What a core serves in
     real time is fewer where the bundle has no streaming graph, and its window is heard anew for
     each partial."""
+
+    streaming: Literal["auto", "windowed"] = "auto"
+    """How streams are heard: `auto` by the bundle's streaming graph if it has one, each chunk once;
+    `windowed` hears a window again for each partial, which costs many times as much."""
 
     endpoint_silence_s: PositiveSeconds = 0.7
     """Silence that ends an utterance, in seconds, at least 0.3. Less gives finals sooner, and cuts

@@ -57,9 +57,11 @@ def load_parts(settings: Settings, folder: Path) -> Parts:
             runtime=settings.runtime,
             tuning=_tuning(settings),
         )
-        streaming = load_streaming_model(
-            bundle, device=loaded.device, runtime=settings.runtime, tuning=_tuning(settings)
-        )
+        streaming = None
+        if settings.streaming == "auto":
+            streaming = load_streaming_model(
+                bundle, device=loaded.device, runtime=settings.runtime, tuning=_tuning(settings)
+            )
     except ImportError as error:
         raise InvalidBundle(
             f"{settings.runtime} is not installed ({error}); install wsm-stt with the extra cpu, "

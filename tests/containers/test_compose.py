@@ -48,10 +48,10 @@ def test_other_formats_are_read_in_the_image(client, suffix):
 
 
 def test_the_other_bundle_and_the_command_are_in_the_image(stack):
-    spoken = next((ASSETS / "spanish").glob("*.opus"))
+    spoken = recordings()[0].path
     printed = stack.compose(
-        *("run", "--rm", "--no-deps", "-T", "--env", "STT_BUNDLE=spanish"),
-        *("--volume", f"{spoken}:/clip.opus:ro", "stt", "transcribe", "/clip.opus"),
+        *("run", "--rm", "--no-deps", "-T", "--env", "STT_BUNDLE=english-live"),
+        *("--volume", f"{spoken}:/clip:ro", "stt", "transcribe", "/clip"),
     )
     assert len(printed.split()) > 2
 
