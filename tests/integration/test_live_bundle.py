@@ -1,4 +1,4 @@
-"""The bundle for live audio that comes along: each chunk is computed once, files by the same graph."""
+"""The bundle for live audio that comes along: chunks are computed once, files by the same graph."""
 
 import asyncio
 from pathlib import Path
