@@ -1,5 +1,6 @@
 """What tests of several packages share. Nothing here imports torch: the service's need none."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from checkpoints import MakeBase, base_maker
 
 from service.isolation.children import Children
 from service.isolation.wire import Bounds
+
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
