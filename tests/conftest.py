@@ -12,7 +12,6 @@ from checkpoints import MakeBase, base_maker
 from service.isolation.children import Children
 from service.isolation.wire import Bounds
 
-
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
