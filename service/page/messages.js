@@ -15,6 +15,7 @@ export class Failure extends Error {
 
 const PASSING = new Set([
   "overloaded", "rate_limited", "not_ready", "deadline_exceeded", "connection_lost", "device_lost", "stream_idle",
+  "upload_stalled",
 ]);
 
 const SENTENCES = {
@@ -22,6 +23,7 @@ const SENTENCES = {
     `This file is too large${counted(found, bytes)}. Files may have ${bytes(limit)} at most.`,
   audio_too_long: ({ found, limit }) =>
     `This recording is too long${counted(found, duration)}. It may last ${duration(limit)} at most.`,
+  upload_stalled: () => "The connection was too slow for this file. Please try again.",
   unsupported_audio: ({ message, limit }) =>
     limit === null
       ? "This file is not audio that can be read here. WAV, FLAC, MP3, Ogg, WebM and MP4 can."
