@@ -209,25 +209,21 @@ class Settings(AccessSettings, BaseSettings):
     64 kB of memory per second."""
 
     max_streams: Positive = 64
-    """WebSocket streams that may be open at once; more are closed with 1013. What a core serves in
-    real time is fewer where the bundle has no streaming graph, and its window is heard anew for
-    each partial."""
+    """WebSocket streams that may be open at once; more are closed with 1013. A core serves fewer
+    in real time where streams are heard in windows."""
 
     streaming: Literal["auto", "windowed"] = "auto"
-    """How streams are heard: `auto` by the bundle's streaming graph if it has one, each chunk once;
-    `windowed` hears a window again for each partial, which costs many times as much."""
+    """`auto`: by the bundle's streaming graph if it has one; `windowed`, for more: by windows."""
 
     endpoint_silence_s: PositiveSeconds = 0.7
     """Silence that ends an utterance, in seconds, at least 0.3. Less gives finals sooner, and cuts
     sentences where people hesitate."""
 
     max_utterance_s: Annotated[float, Field(ge=5, allow_inf_nan=False)] = 20.0
-    """Longest utterance of a stream, in seconds; who speaks on is cut at the next short pause from
-    three quarters of it on. More gives the language model whole sentences, for memory."""
+    """Longest utterance of a stream, in seconds; cut at a short pause from three quarters of it."""
 
     partial_interval_s: Annotated[float, Field(ge=0.1, allow_inf_nan=False)] = 0.5
-    """Audio between two partials, in seconds, where the bundle has no streaming graph. The cost of
-    a stream is inversely proportional to it."""
+    """Audio between two partials of a window, in seconds; a stream's cost is inverse to it."""
 
     stream_buffer_s: PositiveSeconds = 5.0
     """Audio of one stream that may wait, in seconds; who sends faster is read no faster. Less keeps
