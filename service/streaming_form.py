@@ -79,6 +79,10 @@ class Streaming(BaseModel):
     lookahead_samples: Annotated[int, Field(ge=0)]
     states: tuple[StateTensor, ...]
 
+    def has(self, file: str) -> bool:
+        """Whether a file of the bundle is one of the graphs."""
+        return any(graph.file == file for graph in self.variants)
+
     @property
     def state_bytes(self) -> int:
         """What one stream holds between two chunks, however long it is."""

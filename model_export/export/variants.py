@@ -143,7 +143,7 @@ def open_int8(
 ) -> AcousticModel:
     """Open an int8 variant that was written, before there is a bundle to load."""
     path = folder / variant.file
-    if form is None or variant.file not in (graph.file for graph in form.variants):
+    if form is None or not form.has(variant.file):
         vocabulary_size = model.head.out_features
         return OnnxModel(path, device="cpu", threads=1, vocabulary_size=vocabulary_size)
     chunks = OnnxStreamingModel(path, form, device="cpu", threads=1, tuning=Tuning())

@@ -158,7 +158,7 @@ def _open(
             path, device=device, threads=threads, tuning=tuning, buckets=buckets
         )
     graph = bundle.manifest.streaming
-    if graph is not None and variant.file in (one.file for one in graph.variants):
+    if graph is not None and graph.has(variant.file):
         from service.backends.onnx_streaming import OnnxStreamingModel
         from service.backends.whole_utterances import WholeUtterances
 

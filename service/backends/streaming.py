@@ -24,6 +24,11 @@ def first_state(graph: Streaming) -> State:
     return {state.name: np.zeros(state.shape, state.dtype) for state in graph.states}
 
 
+def first_states(graph: Streaming, rows: int) -> State:
+    """States of so many streams at an utterance's start, each with a batch axis."""
+    return {name: np.stack([zeros] * rows) for name, zeros in first_state(graph).items()}
+
+
 def row_samples(graph: Streaming, samples_per_frame: int) -> int:
     """Samples of one row: left context, chunk and lookahead."""
     chunk_samples = graph.chunk_frames * samples_per_frame
@@ -71,7 +76,7 @@ def _try(model: StreamingModel, bundle: Bundle, variant: StreamingVariant, rows:
     manifest, graph = bundle.manifest, bundle.manifest.streaming
     assert graph is not None, "only called for bundles with a streaming graph"
     samples = row_samples(graph, manifest.samples_per_frame)
-    states = {name: np.stack([zeros] * rows) for name, zeros in first_state(graph).items()}
+    states = first_states(graph, rows)
     try:
         output = model.infer(
             np.zeros((rows, samples), np.float32), np.full(rows, samples, np.int64), states

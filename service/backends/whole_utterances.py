@@ -7,7 +7,8 @@ is one chunk is what the unchunked form of the model gives: a bundle holds its w
 import numpy as np
 
 from service.arrays import FloatArray, IntArray
-from service.backends.base import State, StreamingModel
+from service.backends.base import StreamingModel
+from service.backends.streaming import first_states
 from service.streaming_form import Streaming
 
 
@@ -30,10 +31,5 @@ class WholeUtterances:
         before, behind = self._graph.left_context_samples, self._graph.lookahead_samples
         behind += -waveforms.shape[1] % self._samples_per_frame  # rows hold whole frames
         rows = np.pad(waveforms, ((0, 0), (before, behind)))
-        output = self._model.infer(rows, lengths + before, self._silence(len(lengths)))
+        output = self._model.infer(rows, lengths + before, first_states(self._graph, len(rows)))
         return output.logits, output.frame_lengths
-
-    def _silence(self, rows: int) -> State:
-        return {
-            state.name: np.zeros((rows, *state.shape), state.dtype) for state in self._graph.states
-        }
