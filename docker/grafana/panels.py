@@ -1,12 +1,12 @@
 """What the dashboard shows: each panel's queries, unit, and what to do about what one sees."""
 
+from live_panels import LIVE_STREAMS
 from panel import REPLICAS, Panel, mean, mean_and_tail, quantile, quantiles, stat
 
 PROBES = "/health/.*|/metrics"
 
 # Statuses of HTTP have three digits, close codes of WebSockets four.
 ANSWERED = f'stt_requests_total{{{REPLICAS},status=~"...",endpoint!~"{PROBES}"}}[$__rate_interval]'
-ENDED_STREAMS = f'stt_requests_total{{{REPLICAS},status=~"...."}}[$__rate_interval]'
 SEEN_BY_CLIENTS = f',endpoint!~"{PROBES}"'
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -75,6 +75,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 "ids.",
                 "reqps",
                 ((f"sum by (status) (rate({ANSWERED}))", "{{status}}"),),
+                width=6,
             ),
             Panel(
                 "Audio transcribed",
@@ -88,13 +89,15 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                         "{{instance}}",
                     ),
                 ),
+                width=6,
             ),
             Panel(
                 "Turned away",
                 "By reason. queue_full: add replicas or raise STT_MAX_QUEUE_AUDIO_S; "
                 "memory_full: STT_MAX_DECODED_AUDIO_S; deadline: STT_REQUEST_TIMEOUT_S or send "
                 "long files to /jobs; too_long: STT_MAX_AUDIO_S; streams_full: replicas or "
-                "STT_MAX_STREAMS; not_ready: a restart.",
+                "STT_MAX_STREAMS; not_ready: a restart; bad_head, late_head: no HTTP, or none "
+                "within 20 s.",
                 "cps",
                 (
                     (
@@ -107,6 +110,22 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                         "client left",
                     ),
                 ),
+                width=6,
+            ),
+            Panel(
+                "Decoders that died",
+                "Processes that ended before their file, which costs that file only, if it breaks "
+                "two. crash: a file that breaks decoders, or short memory. timeout: one that takes "
+                "longer than STT_DECODE_TIMEOUT_S; runbook, SttDecodersDie.",
+                "cps",
+                (
+                    (
+                        f"sum by (reason) "
+                        f"(rate(stt_decoder_deaths_total{{{REPLICAS}}}[$__rate_interval]))",
+                        "{{reason}}",
+                    ),
+                ),
+                width=6,
             ),
         ),
     ),
@@ -171,56 +190,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
         ),
     ),
-    (
-        "Live streams",
-        (
-            Panel(
-                "Open streams",
-                "WebSockets by replica, and the most that one takes (STT_MAX_STREAMS). Near it: add"
-                " replicas, or raise it while the lag stays below a second. Autoscaling follows "
-                "this. All on one replica: balance by connection.",
-                "short",
-                (
-                    (f"stt_active_streams{{{REPLICAS}}}", "{{instance}}"),
-                    (f"min(stt_max_streams{{{REPLICAS}}})", "limit of a replica"),
-                ),
-            ),
-            Panel(
-                "Worst lag",
-                "Age of the oldest audio that nobody has heard, in the worst stream of a replica. "
-                "Above 1 s for long: too many for its cores, so add replicas, or lower "
-                "STT_MAX_STREAMS; runbook, SttStreamsLag.",
-                "s",
-                ((f"stt_stream_lag_seconds{{{REPLICAS}}}", "{{instance}}"),),
-                limit=1,
-            ),
-            Panel(
-                "Partials",
-                "From the arrival of the last sample that a partial covers to the partial. 95 % "
-                "above half a second is felt: add replicas, raise STT_PARTIAL_INTERVAL_S, or serve "
-                "a bundle with a streaming graph; runbook, SttPartialsLate.",
-                "s",
-                quantiles((0.5, 0.95), "stt_stream_partial_latency_seconds"),
-            ),
-            Panel(
-                "Finals",
-                "From the arrival of what ended an utterance, a silence of "
-                "STT_ENDPOINT_SILENCE_S or a message, to its text. Slow with quick partials: the "
-                "beam search, so STT_DECODING=greedy or a lower STT_MAX_UTTERANCE_S.",
-                "s",
-                quantiles((0.5, 0.95), "stt_stream_final_latency_seconds"),
-            ),
-            Panel(
-                "Streams that ended",
-                "Per second, by close code. 1000, 1001, 1005: well. 1006: the network or a proxy "
-                "cut it; compare its idle time with STT_PING_INTERVAL_S. 1008, 1009: the clients' "
-                "mistakes. 1011: ours, or idle for STT_STREAM_IDLE_S; runbook, SttStreamsBreak. "
-                "1013: full or draining; they should come again.",
-                "cps",
-                ((f"sum by (status) (rate({ENDED_STREAMS}))", "{{status}}"),),
-            ),
-        ),
-    ),
+    LIVE_STREAMS,
     (
         "Do I need more of it?",
         (
