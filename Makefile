@@ -109,7 +109,7 @@ fuzz: $(DEV_STAMP) ## try to break the server by 20,000 mutated uploads and the 
 		$(patsubst %,tests/reliability/test_%.py,uploads sockets schema readers)
 
 faults: $(DEV_STAMP) ## let everything around the server fail, one after the other
-	@$(RELIABILITY) tests/reliability/test_faults.py
+	@$(RELIABILITY) $(patsubst %,tests/reliability/test_%.py,faults full_disk)
 
 drain: $(DEV_STAMP) ## stop a busy server 50 times, and see that nothing is lost
 	@DRAINS=50 $(RELIABILITY) tests/reliability/test_drain.py
