@@ -17,7 +17,7 @@ SHORTEST_RETRY_S = 1.0
 
 
 class Rejection(StrEnum):
-    """Why an utterance was turned away."""
+    """Why somebody was turned away."""
 
     NOT_READY = "not_ready"
     TOO_LONG = "too_long"
@@ -28,6 +28,8 @@ class Rejection(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
+    BAD_HEAD = "bad_head"
+    LATE_HEAD = "late_head"
 
 
 @dataclass(frozen=True)

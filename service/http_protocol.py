@@ -5,10 +5,13 @@ Uvicorn's fast parser keeps headers of any size, and waits for them for ever.
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.admission import Rejection
 from service.errors import HeadersTooLarge
+from service.metrics import Metrics
 from service.schemas import ErrorBody
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -16,12 +19,21 @@ HEAD_S = 20.0
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Answers 431 to too large a head, and closes where none comes in time."""
+    """Answers 431 to too large a head, and closes where none comes in time.
+
+    Args:
+        metrics: fed with those who are turned away so.
+        given: what uvicorn gives to every protocol.
+    """
 
     _in_head = True
     _unfinished_bytes = 0  # of a head in several pieces
     _header_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *, metrics: Metrics, **given: Any) -> None:
+        super().__init__(**given)
+        self._rejected = metrics.rejected
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there, and has yet to say what it wants."""
@@ -65,6 +77,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What cannot be parsed is answered in the one shape, and the connection closed."""
+        self._rejected.labels(Rejection.BAD_HEAD).inc()
         status = HTTPStatus.BAD_REQUEST
         body = ErrorBody.of_status(status)
         if self._is_too_large:
@@ -81,7 +94,12 @@ class BoundedHttp(HttpToolsProtocol):
     def _begin_head(self) -> None:
         self._end_head()
         self._in_head, self._unfinished_bytes, self._header_bytes = True, 0, 0
-        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+        self._head_timer = self.loop.call_later(HEAD_S, self._give_up)
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self._rejected.labels(Rejection.LATE_HEAD).inc()
+            self.transport.close()
 
     def _end_head(self) -> None:
         self._in_head = False

@@ -64,7 +64,7 @@ class Metrics:
 
     def _add_queue(self) -> None:
         self.rejected = self._counter(
-            "stt_rejected_total", "Utterances turned away, by reason.", "reason"
+            "stt_rejected_total", "Connections to utterances turned away, by reason.", "reason"
         )
         self.cancelled = self._counter(
             "stt_cancelled_total", "Utterances whose caller left before the answer."

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import ssl
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -67,11 +68,12 @@ def check_exposure(settings: Settings) -> None:
 
 
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    service: Service = app.state.service
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=BoundedHttp,
+        http=partial(BoundedHttp, metrics=service.metrics),  # type: ignore[arg-type]
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         log_config=None,

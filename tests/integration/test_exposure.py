@@ -5,8 +5,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Thread
 
 import httpx
@@ -15,12 +17,14 @@ import uvicorn
 import websockets
 from audio_files import wav
 from keys import make_keys
+from prometheus_client import CollectorRegistry
 from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
 from socket_client import streaming
 from tiny_bundle import make_bundle, speak
 
 from service import http_protocol
 from service.http_protocol import MAX_HEAD_BYTES
+from service.metrics import Metrics
 from service.routes.security import SAFE_HEADERS
 
 cryptography = pytest.importorskip("cryptography")
@@ -288,6 +292,21 @@ def test_what_comes_before_a_body_has_its_limit(closed, head):
     assert closed.get("/health/live").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "head", [b"no head\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + LARGE + b"\r\n\r\n"]
+)
+def test_heads_that_cannot_be_taken_are_counted(closed, head):
+    name = 'stt_rejected_total{reason="bad_head"}'
+
+    def counted():
+        (line,) = [one for one in closed.get("/metrics").text.splitlines() if name in one]
+        return float(line.split()[-1])
+
+    before = counted()
+    assert talk(closed, head).startswith(b"HTTP/1.1 4")
+    assert counted() == before + 1
+
+
 def test_what_fits_is_taken_in_any_pieces(closed):
     value = b"a" * (MAX_HEAD_BYTES - 1000)
     head = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + value
@@ -297,7 +316,7 @@ def test_what_fits_is_taken_in_any_pieces(closed):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """The address of a server that waits a fifth of a second for heads."""
+    """The address of a server that waits a fifth of a second for heads, and its metrics."""
     monkeypatch.setattr(http_protocol, "HEAD_S", 0.2)
 
     async def app(scope, receive, send):
@@ -306,24 +325,42 @@ def impatient(monkeypatch):
         await send({"type": "http.response.body"})
 
     listener = socket.create_server(("127.0.0.1", 0))
-    options = {"http": http_protocol.BoundedHttp, "lifespan": "off", "log_config": None}
+    metrics = Metrics(CollectorRegistry())
+    http = partial(http_protocol.BoundedHttp, metrics=metrics)
+    options = {"http": http, "lifespan": "off", "log_config": None}
     server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = Thread(target=server.run, args=([listener],))
     thread.start()
-    yield listener.getsockname()
+    yield listener.getsockname(), metrics
     server.should_exit = True
     thread.join()
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET"])
 def test_a_head_that_does_not_come_is_not_waited_for(impatient, begun):
-    """Neither the first one of a connection nor one behind an answer."""
-    with socket.create_connection(impatient, timeout=PATIENCE_S) as connection:
+    """Neither the first one of a connection nor one behind an answer; it is counted."""
+    address, metrics = impatient
+    with socket.create_connection(address, timeout=PATIENCE_S) as connection:
         connection.sendall(begun)
         received = b""
         while piece := connection.recv(65536):
             received += piece
     assert received.count(b"200 OK") == begun.count(b"\r\n\r\n")
+    late = metrics.registry.get_sample_value("stt_rejected_total", {"reason": "late_head"})
+    assert late == 1
+
+
+def test_connections_that_end_in_time_are_not_counted(impatient):
+    address, metrics = impatient
+    for begun in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"):
+        with socket.create_connection(address, timeout=PATIENCE_S) as connection:
+            connection.sendall(begun)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+    time.sleep(2 * http_protocol.HEAD_S)
+    late = metrics.registry.get_sample_value("stt_rejected_total", {"reason": "late_head"})
+    assert late is None
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,24 @@ def test_a_bundle_that_is_damaged_meanwhile_goes_on_from_memory(tmp_path):
         assert is_fine(server)
 
 
+@pytest.mark.parametrize("sent", ["", HEAD[:30]], ids=["nothing", "a part"])
+def test_headers_that_crawl_end_the_connection(server, sent):
+    name = 'stt_rejected_total{reason="late_head"}'
+    before = server.value(name)
+    with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
+        connection.settimeout(0.2)
+        connection.sendall(sent.encode())
+        received = None
+        while received is None:
+            try:
+                received = connection.recv(1000)
+            except TimeoutError:
+                connection.sendall(b"x" if sent else b"")
+    assert received == b""
+    assert server.value(name) == before + 1
+    assert is_fine(server)
+
+
 def test_an_upload_that_stalls_is_answered(server):
     with socket.create_connection(address(server), timeout=PATIENCE_S) as connection:
         connection.sendall(HEAD.encode())

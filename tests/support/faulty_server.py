@@ -1,4 +1,4 @@
-"""`wsm-serve run` with a model that fails where a letter says so.
+"""`wsm-serve run` with a model that fails where a letter says so, and little patience.
 
 q raises    x gives NaN    z wants more memory than there is    j hangs
 """
@@ -9,7 +9,7 @@ import threading
 import numpy as np
 from tiny_bundle import TOKENS
 
-from service import cli
+from service import cli, http_protocol
 from service.arrays import FloatArray, IntArray
 from service.backends.onnx import OnnxModel
 
@@ -31,5 +31,6 @@ def _faulty(
 
 
 if __name__ == "__main__":
+    http_protocol.HEAD_S = 1.0
     OnnxModel.infer = _faulty  # type: ignore[method-assign]
     sys.exit(cli.main(["run"]))
