@@ -27,6 +27,11 @@ WAV_BLOCK_SAMPLES = 1 << 16  # of all channels together
 WAV_MAX_CHUNKS = 1000
 WAV_UNKNOWN_BYTES = 0x7FFF_F000  # 0, this or more stand for "until the end" in a WAV from a pipe
 
+# Before 19, PyAV failed on tags that are no UTF-8 unless it was told to replace what is wrong.
+ANY_TAGS: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+
 # Do not wait for seconds of a live stream to find out what its header says.
 LIVE_OPTIONS = {
     "format_whitelist": CONTAINERS,
@@ -93,7 +98,7 @@ def live_blocks(pipe: Pipe) -> Iterator[Block]:
             "r",
             options=LIVE_OPTIONS,
             buffer_size=LIVE_BUFFER_BYTES,
-            metadata_errors="replace",
+            **ANY_TAGS,
         )
         with opened as container:
             if not container.streams.audio:
@@ -151,11 +156,12 @@ def _wav_blocks(sound: soundfile.SoundFile) -> Iterator[Block]:
 def _open_libav(file: IO[bytes]) -> av.container.InputContainer:
     file.seek(0)
     try:
-        return av.open(
-            file, "r", options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+        opened: av.container.InputContainer = av.open(
+            file, "r", options={"format_whitelist": CONTAINERS}, **ANY_TAGS
         )
     except (av.FFmpegError, ValueError) as error:
         raise UnsupportedAudio("the file is not audio in a container we read") from error
+    return opened
 
 
 def _libav_recording(container: av.container.InputContainer) -> Recording:

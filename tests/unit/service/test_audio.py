@@ -8,6 +8,7 @@ from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pytest
+import soundfile
 from audio_files import encode, wav
 
 from service.audio import AudioLimits, decode_audio, is_silent
@@ -130,6 +131,16 @@ def test_chunks_before_the_samples_are_walked():
 def test_tags_after_mp3_are_no_damage():
     content = encode(tone(), "mp3", "libmp3lame", rate_hz=48_000)
     assert_is_the_tone(decode_audio(content + b"TAG" + b"x" * 125), slack_s=0.05)
+
+
+def test_tags_in_any_encoding_are_no_damage(tmp_path):
+    path = tmp_path / "tone.flac"
+    with soundfile.SoundFile(path, "w", 16_000, 1) as file:
+        file.title = "UTF-8 TITLE"
+        file.write(tone(16_000))
+    content = path.read_bytes().replace(b"UTF-8 TITLE", b"\xff\xfe\xc3-8 TITLE")
+    assert b"\xff\xfe\xc3" in content
+    assert_is_the_tone(decode_audio(content))
 
 
 def test_sources_may_be_paths_and_files(tmp_path):
