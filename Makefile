@@ -71,7 +71,7 @@ RELIABILITY := $(BIN)/python -m pytest -s $(PYTEST_ARGS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test test-containers fuzz faults drain soak test-access lock bench gpu-report check format clean \
+.PHONY: help serve install test test-containers fuzz faults drain same-text soak test-access lock bench gpu-report check format clean \
 	english-corpus english-lm english english-live spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
@@ -113,6 +113,10 @@ faults: $(DEV_STAMP) ## let everything around the server fail, one after the oth
 
 drain: $(DEV_STAMP) ## stop a busy server 50 times, and see that nothing is lost
 	@DRAINS=50 $(RELIABILITY) tests/reliability/test_drain.py
+
+same-text: $(DEV_STAMP) ## hear the same alone, in company, with any threads and after restarts
+	@$(RELIABILITY) tests/reliability/test_restarts.py \
+		$(patsubst %,tests/integration/test_same_%.py,logits text)
 
 soak: $(DEV_STAMP) ## an hour of mixed load (SOAK_S=3600)
 	@SOAK_S=$(or $(SOAK_S),3600) $(RELIABILITY) tests/reliability/test_soak.py
