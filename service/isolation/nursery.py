@@ -13,6 +13,9 @@ import sys
 import traceback
 from contextlib import suppress
 
+# PyAV 19 imports it with the first file, for which the bounds of a child may be too narrow.
+import av.subtitles.stream  # noqa: F401
+
 from service.isolation.child import serve
 from service.isolation.wire import END, FORK, NUMBER
 

@@ -148,8 +148,8 @@ def test_a_file_that_breaks_two_children_is_refused_and_the_next_is_decoded(star
 
 
 def test_a_file_that_takes_too_long_is_refused(started, deaths, long):
-    children = started(timeout_s=0.05)
-    with pytest.raises(UnsupportedAudio, match=r"within 0\.05 s"):
+    children = started(timeout_s=0.01)
+    with pytest.raises(UnsupportedAudio, match=r"within 0\.01 s"):
         decode(children, long)
     assert deaths == {Death.TIMEOUT: 1}
 
