@@ -3,6 +3,7 @@
 # PYTHON=...    the interpreter that makes the virtual environment (3.11 or newer)
 # VENV=...      where the virtual environment lies
 # PIP_ARGS=...  more arguments for pip, for instance another index
+# TEST_PROCESSES=...  in how many processes `make test` runs; 0 is one that a debugger can stop
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
 # LIVE_BASE=... the same of `make english-live`
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
@@ -18,6 +19,7 @@ VENV ?= .venv
 PYTHON ?=
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 3
 
 BASE ?= openai/whisper-base
 LIVE_BASE ?= openai/whisper-tiny.en
@@ -67,6 +69,8 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.installed-serve
 DEV_STAMP := $(VENV)/.installed-dev
 BENCH_STAMP := $(VENV)/.installed-bench
+# A file stays in one process, for what its tests share; the long ones come first by name.
+IN_PROCESSES := -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 RELIABILITY := $(BIN)/python -m pytest -s $(PYTEST_ARGS)
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
 
@@ -86,7 +90,7 @@ install: $(DEV_STAMP) ## install everything: service, export (with torch) and de
 
 test: $(DEV_STAMP) ## install everything if needed and run all tests but the benchmarks
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PROCESSES) $(PYTEST_ARGS)
 
 bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 	@echo "==> Running the benchmarks (tests/benchmarks/options.py says what can be chosen)"
