@@ -218,7 +218,7 @@ format: $(DEV_STAMP) ## format the code and mend what ruff can mend
 
 clean: ## remove the virtual environment, caches and build outputs
 	rm -rf $(VENV) build dist *.egg-info .coverage
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis
 	find service model_export tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that its packages were installed after pyproject.toml last changed.
