@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model_export.mixing.means import global_mean, window_mean
+from model_export.mixing.means import global_mean, mean_in_reach, window_mean
 from model_export.mixing.summary_mixing import SummaryMixing, WindowedSummaryMixing
 
 WIDTH = 8
@@ -66,11 +66,25 @@ def test_rows_do_not_see_each_other(make) -> None:
 @pytest.mark.parametrize("make", BLOCKS)
 def test_nothing_grows_with_the_square_of_the_length(make) -> None:
     block: nn.Module = make()
-    frames = torch.randn(1, 2000, WIDTH, requires_grad=True)
-    valid_mask = torch.ones(1, 2000, dtype=torch.bool)
-    with LargestTensor() as largest:
-        block(frames, valid_mask).sum().backward()
-    assert largest.numel == 2000 * WIDTH
+
+    def largest_numel(frames: int) -> int:
+        inputs = torch.randn(1, frames, WIDTH, requires_grad=True)
+        with LargestTensor() as largest:
+            block(inputs, torch.ones(1, frames, dtype=torch.bool)).sum().backward()
+        return largest.numel
+
+    assert largest_numel(4000) - largest_numel(2000) == 2000 * WIDTH
+
+
+@pytest.mark.parametrize("weights", [None, torch.rand(WIDTH, 11)], ids=["even", "learned"])
+def test_a_chunk_of_a_whole_file_grows_with_its_length_only(weights: Tensor | None) -> None:
+    def largest_numel(frames: int) -> int:
+        reach_mask = torch.ones(1, 5 + frames, dtype=torch.bool)
+        with LargestTensor() as largest:
+            mean_in_reach(torch.randn(1, 5 + frames, WIDTH), reach_mask, 5, weights)
+        return largest.numel
+
+    assert largest_numel(4000) - largest_numel(2000) == 2000 * WIDTH
 
 
 def test_a_window_over_everything_is_the_global_mean() -> None:
