@@ -182,10 +182,16 @@ def pauses(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> list[t
     return [(start, end) for start, end in ranges if (end - start) * frame_s >= PAUSE_S]
 
 
-def log_posteriors_of(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> FloatArray:
-    """Natural logarithms of the posteriors `[frames, vocab]`; in each pause, words end."""
+def log_softmax(logits: FloatArray) -> FloatArray:
+    """Natural logarithms of the posteriors `[frames, vocab]`, each frame by itself."""
     shifted = logits - logits.max(axis=1, keepdims=True, initial=-np.inf)
     log_posteriors: FloatArray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_posteriors
+
+
+def log_posteriors_of(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> FloatArray:
+    """Natural logarithms of the posteriors `[frames, vocab]`; in each pause, words end."""
+    log_posteriors = log_softmax(logits)
     middles = [sum(pause) // 2 for pause in pauses(logits, vocabulary, frame_s)]
     log_posteriors[middles] = IMPOSSIBLE
     log_posteriors[middles, vocabulary.tokens.index(vocabulary.word_delimiter)] = 0.0

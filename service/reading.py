@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import Literal, Self
 
 from service.arrays import FloatArray
-from service.beam_search import BeamSearch
+from service.beam_search import BeamSearch, GrowingWords
 from service.bundle import Bundle, Manifest, TextNormalisation, Vocabulary
 from service.ctc import Part, Passage, Word, greedy_passage
 from service.errors import InvalidBundle, InvalidRequest
@@ -103,6 +103,14 @@ class Reader:
         """Begin to read a file whose logits come little by little; see `read`."""
         hot_words = self._written(options.hot_words)
         return Reading(self._output, self._search(options), hot_words, duration_s)
+
+    def growing(self, options: Options) -> GrowingWords | None:
+        """Begin to read an utterance that is still being said; None where it is read greedily."""
+        search = self._search(options)
+        if search is None:
+            return None
+        hot_words = self._written(options.hot_words)
+        return search.growing(frame_s=self._output.frame_s, hot_words=hot_words)
 
     def hinted(self, options: Options, hints: Sequence[str]) -> Options:
         """The options with hints as more hot words, as far as these can be had.

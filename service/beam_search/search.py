@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from flashlight.lib.text.decoder import (
-    LM,
     CriterionType,
     LexiconDecoder,
     LexiconDecoderOptions,
-    Trie,
 )
 from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 
 from service.arrays import FloatArray
 from service.beam_search.arpa import read_unigrams
+from service.beam_search.growing import BEAM, STEP_FRAMES, GrowingWords
 from service.beam_search.hot_words import HotWords
 from service.beam_search.lexicon import Lexicon, Speller
 from service.beam_search.pieces import cut_at_pauses
@@ -37,7 +36,6 @@ from service.ctc import (
 from service.errors import InvalidBundle
 
 LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the model of sentences
-STEP_FRAMES = 25  # the search holds the interpreter's lock for so many
 BEAM_THRESHOLD = 14.0  # natural logarithm; twice as much halves the speed, for the same words
 BEAM_TOKENS = 40  # best tokens of a frame that are tried
 CACHED_HOT_WORDS = 16
@@ -67,7 +65,7 @@ class BeamSearch:
         self._unknown = len(lexicon.labels)
         self._trie = lexicon.trie
         self._model = _load(path, lexicon)
-        self._options = _options(facts)
+        self._facts = facts
         self._hot_words = HotWords(lexicon, speller, self._model, facts.weight)
         self._prepared = lru_cache(CACHED_HOT_WORDS)(self._hot_words.prepare)
 
@@ -121,17 +119,21 @@ class BeamSearch:
         longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
         for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames, part):
             frames = log_posteriors[start:end]
-            labels = self._best_path(frames, tuple(sorted(hot_words)))
+            labels = self._best_path(frames, hot_words)
             path = TokenPath(labels, frames, first_frame=start)
             words = read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s)
             yield Passage(list(words), end)
 
+    def growing(self, *, frame_s: float, hot_words: Sequence[str] = ()) -> GrowingWords:
+        """Begin to find the words of an utterance that is still being said; see `words`."""
+        decoder = self._decoder(hot_words, min(BEAM, self._facts.beam))
+        return GrowingWords(decoder, self._vocabulary, frame_s)
+
     def _best_path(
-        self, log_posteriors: FloatArray, hot_words: tuple[str, ...]
+        self, log_posteriors: FloatArray, hot_words: Sequence[str]
     ) -> npt.NDArray[np.intp]:
         """Labels of the best path, up to the end of the last word that was finished."""
-        trie, model = self._prepared(hot_words) if hot_words else (self._trie, self._model)
-        decoder = self._decoder(trie, model)
+        decoder = self._decoder(hot_words, self._facts.beam)
         decoder.decode_begin()
         frames = _with_end(log_posteriors, self._delimiter_id)
         for first in range(0, len(frames), STEP_FRAMES):
@@ -142,10 +144,13 @@ class BeamSearch:
         finished = np.flatnonzero(tokens == self._delimiter_id)
         return tokens[: finished[-1] if finished.size else 0]
 
-    def _decoder(self, trie: Trie, model: LM) -> LexiconDecoder:
+    def _decoder(self, hot_words: Sequence[str], beam: int) -> LexiconDecoder:
         """A search of its own: it keeps hypotheses, but is made in microseconds."""
+        trie, model = self._trie, self._model
+        if hot_words:
+            trie, model = self._prepared(tuple(sorted(hot_words)))
         return LexiconDecoder(
-            self._options,
+            _options(self._facts, beam),
             trie,
             model,
             self._delimiter_id,
@@ -168,9 +173,9 @@ def _load(path: Path, lexicon: Lexicon) -> KenLM:
         raise InvalidBundle(f"{path} is no n-gram model that can be used: {reason}") from error
 
 
-def _options(facts: LanguageModel) -> LexiconDecoderOptions:
+def _options(facts: LanguageModel, beam: int) -> LexiconDecoderOptions:
     return LexiconDecoderOptions(
-        beam_size=facts.beam,
+        beam_size=beam,
         beam_size_token=BEAM_TOKENS,
         beam_threshold=BEAM_THRESHOLD,
         lm_weight=facts.weight,

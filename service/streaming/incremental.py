@@ -1,7 +1,8 @@
 """Streams through a streaming graph: each chunk of audio is computed once, with a state.
 
-Partials are greedy, since the best labels of a chunk never change; the final is read from the
-utterance's logits as a whole, by whatever decoding the stream asked for.
+Partials are read from the chunks as they come, each once; the final is read from the utterance's
+logits as a whole. Both in the way that the stream asked for, but for the word that is being said:
+it is shown as its best letters, until the search has made a word of it.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from service.ctc import Word
 from service.lone_sounds import power_of_frames
 from service.streaming.chunk_loop import ChunkLoop
 from service.streaming.greedy_path import GreedyPath
-from service.streaming.recogniser import Hypothesis
+from service.streaming.recogniser import Hypothesis, stable_chars
 from service.streaming.speakers import Speaker
 from service.streaming.utterance_reader import UtteranceReader
 from service.streaming_form import Streaming
@@ -45,7 +46,9 @@ class IncrementalRecogniser:
         self._waiting = np.zeros(self._graph.left_context_samples, np.float32)
         self._state: State = first_state(self._graph)
         self._path = GreedyPath(self._reader.vocabulary, self._reader.hop.seconds)
+        self._growing = self._reader.begin()
         self._logits: list[FloatArray] = []
+        self._grown_chunks = 0
         self._power: list[FloatArray] = []
         self._computed_samples = 0
         self._speaker.end()
@@ -65,10 +68,7 @@ class IncrementalRecogniser:
             await self._compute(self._waiting[: self._row_samples])
         if not wants_partial:
             return None
-        heard_s = (
-            self._computed_samples + self._graph.lookahead_samples
-        ) / self._reader.hop.rate_hz
-        return Hypothesis(self._path.words, self._path.stable_chars, heard_s)
+        return await self._hypothesis()
 
     async def finish(self) -> tuple[Word, ...]:
         """Compute what is left, short of a whole chunk, and read all of it."""
@@ -85,6 +85,19 @@ class IncrementalRecogniser:
     def close(self) -> None:
         """The stream is over, in the middle of an utterance perhaps."""
         self._reset()
+
+    async def _hypothesis(self) -> Hypothesis:
+        heard_samples = self._computed_samples + self._graph.lookahead_samples
+        heard_s = heard_samples / self._reader.hop.rate_hz
+        path, growing = self._path, self._growing
+        if growing is None:
+            return Hypothesis(path.words, path.stable_chars, heard_s)
+        logits = np.concatenate(self._logits[self._grown_chunks :])
+        self._grown_chunks = len(self._logits)
+        words = await self._reader.more_words(growing, logits)
+        end_s = words[-1].end_s if words else 0.0
+        words += tuple(word for word in path.words if word.start_s >= end_s)
+        return Hypothesis(words, stable_chars(growing.settled, words), heard_s)
 
     async def _compute(self, row: FloatArray) -> None:
         padded = np.pad(row, (0, self._row_samples - row.size))

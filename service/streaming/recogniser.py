@@ -71,3 +71,9 @@ class Recogniser(Protocol):
 def text_of(words: Sequence[Word]) -> str:
     """The words, joined by single spaces."""
     return " ".join(word.word for word in words)
+
+
+def stable_chars(settled: Sequence[Word], words: Sequence[Word]) -> int:
+    """Characters of the words' text that belong to the settled ones at its beginning."""
+    chars = len(text_of(settled))
+    return chars + 1 if chars and len(words) > len(settled) else chars

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
+from service.beam_search import GrowingWords
 from service.bundle import Manifest, Vocabulary
 from service.ctc import Word
 from service.lone_sounds import without_weak_sounds
@@ -53,6 +54,14 @@ class UtteranceReader:
         self._options = options
         self._metrics = metrics
         self._in_thread = in_thread
+
+    def begin(self) -> GrowingWords | None:
+        """What reads an utterance while it is being said; None where it is read greedily."""
+        return self._reader.growing(self._options)
+
+    async def more_words(self, growing: GrowingWords, logits: FloatArray) -> tuple[Word, ...]:
+        """Let `begin`'s read on; see `GrowingWords.add`."""
+        return await self._in_thread(growing.add, logits)
 
     async def words(self, logits: FloatArray, power: FloatArray, first: int = 0) -> list[Word]:
         """Words of an utterance, or of a part of it.

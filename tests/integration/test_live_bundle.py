@@ -47,6 +47,26 @@ async def test_unheard_voices_are_understood_however_audio_is_cut(client):
     assert cer(" ".join(clip.text for clip in UNHEARD), text) < 0.15
 
 
+async def test_what_is_shown_while_somebody_speaks_is_made_of_words_and_settles(client):
+    clip = UNHEARD[3]
+    async with streaming(client) as stream:
+        await stream.begin("pcm_s16le")
+        for piece in np.array_split(clip.waveform(), int(clip.waveform().size / 1600)):
+            await stream.send(pcm(piece))
+            await asyncio.sleep(0.05)  # of audio that lies far behind, nothing is shown
+        await stream.say("stop")
+        messages = await stream.rest()
+    partials = of_type(messages, "partial")
+    stable = ""
+    for partial in partials:
+        assert partial["text"].startswith(stable)
+        stable = partial["text"][: partial["stable_chars"]]
+    assert cer(clip.text[: len(stable)], stable) < 0.3
+    assert len(stable) > len(clip.text) / 2
+    finished = [word for partial in partials for word in partial["text"].split()[:-2]]
+    assert np.mean([word in clip.text for word in finished]) > 0.8
+
+
 def test_files_are_heard_by_the_same_graph(client):
     for clip in UNHEARD[:2]:
         answer = client.post("/transcribe", files={"file": clip.path.read_bytes()}).json()

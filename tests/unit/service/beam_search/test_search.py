@@ -6,13 +6,13 @@ from itertools import chain, pairwise
 import numpy as np
 import pytest
 from language_models import FACTS, even_arpa, write_arpa
+from said_frames import VOCABULARY, frames
 
 from service.beam_search import BeamSearch, search
-from service.bundle import LanguageModel, Vocabulary
+from service.bundle import LanguageModel
 from service.ctc import Transcript
 from service.errors import InvalidBundle, InvalidRequest
 
-VOCABULARY = Vocabulary(tokens=("_", "|", *"abdehst", "é"), blank_id=0, word_delimiter="|")
 FRAME_S = 0.02
 LEXICON = {"the": -0.9, "sea": -1.5, "see": -0.8, "été": -1.5}
 PAIRS = {("<s>", "the"): -0.2, ("the", "sea"): -0.2, ("the", "see"): -1.8}
@@ -30,25 +30,6 @@ def path(tmp_path_factory):
 @pytest.fixture(scope="module")
 def beam_search(path):
     return BeamSearch(VOCABULARY, facts(), path)
-
-
-def frames(said, sureness=12.0):
-    """Logits that say a character a frame; in brackets, as likely as each other: `[ea]`."""
-    rows, options = [], None
-    for one in said:
-        if one == "[":
-            options = []
-        elif one == "]":
-            rows.append(options)
-            options = None
-        elif options is None:
-            rows.append([one])
-        else:
-            options.append(one)
-    logits = np.zeros((len(rows), len(VOCABULARY.tokens)), np.float32)
-    for row, said_here in zip(logits, rows, strict=True):
-        row[[VOCABULARY.tokens.index(one) for one in said_here]] = sureness
-    return logits
 
 
 def decode(beam_search, said, hot_words=(), duration_s=None):

@@ -2,6 +2,7 @@ import numpy as np
 from tiny_bundle import HOP, TOKENS
 
 from service.bundle import Vocabulary
+from service.ctc import Word
 from service.streaming.chunk_loop import ChunkResult
 from service.streaming.incremental import IncrementalRecogniser
 from service.streaming.speakers import Speaker, Speakers
@@ -38,16 +39,35 @@ class FrameReader:
     vocabulary = Vocabulary(tokens=TOKENS, blank_id=0, word_delimiter="|")
     hop = Hop(HOP, 16_000)
 
-    def __init__(self):
+    def __init__(self, growing=None):
         self.frames = []
+        self._growing = growing
+
+    def begin(self):
+        return self._growing
+
+    async def more_words(self, growing, logits):
+        return growing.add(logits)
 
     async def words(self, logits, power):
         self.frames.append((len(logits), len(power)))
         return []
 
 
-def made(speech=None):
-    chunks, reader, speech = Recorder(), FrameReader(), [] if speech is None else speech
+class Searched:
+    """Says a settled word, and one more after each chunk; keeps how many frames it was given."""
+
+    def __init__(self):
+        self.settled = [Word("one", 0.0, 0.01, 1.0)]
+        self.frames = []
+
+    def add(self, logits):
+        self.frames.append(len(logits))
+        return (*self.settled, Word("two", 0.01, 0.02, 1.0))
+
+
+def made(speech=None, growing=None):
+    chunks, reader, speech = Recorder(), FrameReader(growing), [] if speech is None else speech
     speaker = Speaker(Speakers(speech.append))
     return chunks, reader, IncrementalRecogniser(GRAPH, chunks, reader, speaker)
 
@@ -93,3 +113,30 @@ async def test_speech_begins_once_and_ends_with_the_utterance_or_the_stream():
     await recogniser.feed(np.ones(100, np.float32), wants_partial=True)
     recogniser.close()
     assert speech == [True, False] * 2
+
+
+async def test_a_search_shows_its_words_and_then_the_letters_that_follow():
+    growing = Searched()
+    chunks, _, recogniser = made(growing=growing)
+    quiet = chunks.submit
+
+    async def letters(waveform, length, state):
+        result = await quiet(waveform, length, state)
+        result.logits[-1, TOKENS.index("a")] = 9.0
+        return result
+
+    chunks.submit = letters
+    block = np.ones(CHUNK + LOOKAHEAD, np.float32)
+    assert await recogniser.feed(block, wants_partial=False) is None
+    assert growing.frames == []
+    hypothesis = await recogniser.feed(block, wants_partial=True)
+    assert growing.frames == [2 * CHUNK_FRAMES]
+    assert hypothesis.text == "one two aa"
+    assert hypothesis.text[: hypothesis.stable_chars] == "one "
+
+
+async def test_letters_that_a_search_has_made_words_of_are_not_shown_again():
+    growing = Searched()
+    _, _, recogniser = made(growing=growing)
+    hypothesis = await recogniser.feed(np.ones(CHUNK + LOOKAHEAD, np.float32), wants_partial=True)
+    assert hypothesis.text == "one two"
