@@ -4,6 +4,7 @@
 #   docker run --rm --user "$(id -u)" -v "$PWD:/work" wsm-stt:export evaluate runs/czech data/cs.jsonl#test
 #
 # TORCH_INDEX says for what torch is made: .../whl/cpu, or .../whl/cu129 with `docker run --gpus all`.
+# It is taken from nowhere else, since PyPI has builds of gigabytes for CUDA under the same version.
 # All else is locked with hashes; torch has its version only, since each of its builds has others.
 FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -14,7 +15,7 @@ COPY docker/requirements/build.txt docker/requirements/export.txt ./
 RUN python3 -m venv /opt/build && python3 -m venv /opt/wsm \
     && /opt/build/bin/pip install --require-hashes --requirement build.txt \
     && /opt/wsm/bin/pip install --no-compile --no-deps --require-hashes --requirement export.txt \
-    && /opt/wsm/bin/pip install --no-compile --extra-index-url "${TORCH_INDEX}" "torch==${TORCH}"
+    && /opt/wsm/bin/pip install --no-compile --index-url "${TORCH_INDEX}" "torch==${TORCH}"
 COPY pyproject.toml LICENSE README.md ./
 COPY service service
 COPY model_export model_export
