@@ -113,7 +113,11 @@ fuzz: $(DEV_STAMP) ## try to break the server by 20,000 mutated uploads and the 
 		$(patsubst %,tests/reliability/test_%.py,uploads sockets schema readers)
 
 faults: $(DEV_STAMP) ## let everything around the server fail, one after the other
-	@$(RELIABILITY) $(patsubst %,tests/reliability/test_%.py,faults full_disk)
+	@$(RELIABILITY) $(addprefix tests/reliability/,test_faults.py test_full_disk.py test_drain.py) \
+		$(addprefix tests/integration/,test_damaged_bundle.py test_many_bundles.py \
+			test_jobs_restart.py test_leaving.py test_exposure.py test_websocket.py) \
+		$(addprefix tests/unit/service/,isolation/test_files.py test_runner.py \
+			streaming/test_chunk_loop.py jobs/test_store.py)
 
 drain: $(DEV_STAMP) ## stop a busy server 50 times, and see that nothing is lost
 	@DRAINS=50 $(RELIABILITY) tests/reliability/test_drain.py

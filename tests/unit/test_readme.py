@@ -1,5 +1,6 @@
 """The README names everything a user can set or meet, and the operators' page what to watch."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from service.metrics import Metrics
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "deploy" / "README.md").read_text()
+RELIABILITY = (ROOT / "deploy" / "reliability.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
 ABSTRACT = {"service_error", "client_error"}
 
 
@@ -37,6 +40,19 @@ def test_every_metric_is_in_the_table():
         if family.name.startswith("stt_"):
             name = family.name.removesuffix("_info")
             assert name in OPERATIONS
+
+
+def test_every_target_that_shows_something_is_there():
+    targets = set(re.findall(r"`make ([\w-]+)`", RELIABILITY + README))
+    assert {"fuzz", "faults", "drain", "soak", "same-text", "test-access"} <= targets
+    assert targets <= set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_what_the_table_of_faults_names_is_run_by_its_target():
+    named = set(re.findall(r"\btest_\w+\.py", RELIABILITY.partition("## Faults")[2]))
+    recipe = MAKEFILE.partition("\nfaults:")[2].partition("\n\n")[0]
+    assert "test_faults.py" in named
+    assert named <= set(re.findall(r"\btest_\w+\.py", recipe))
 
 
 def _tree(error):
