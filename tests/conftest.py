@@ -1,7 +1,9 @@
 """What tests of several packages share. Nothing here imports torch: the service's need none."""
 
+import gc
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,30 @@ from service.isolation.wire import Bounds
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the millions of objects that imported modules are."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, bool | None, bool | None]:
+    """Leave torch no more threads than before the test, which may have loaded a TorchScript.
+
+    Threads spin while they wait for each other: tiny models would take ten times as long.
+    """
+    before = _torch_threads()
+    outcome = yield
+    if 0 < before < _torch_threads():
+        sys.modules["torch"].set_num_threads(before)
+    return outcome
+
+
+def _torch_threads() -> int:
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else 0
 
 
 @pytest.fixture(scope="session", autouse=True)
