@@ -1,4 +1,4 @@
-"""What each subcommand of `wsm-export` does, given its parsed options."""
+"""What the subcommands of `wsm-export` that hold a model do, given their parsed options."""
 
 import argparse
 import json
@@ -31,11 +31,8 @@ from model_export.encoders.families import build_model, layer_count_of
 from model_export.errors import ManifestInvalid
 from model_export.evaluate import Hearing, open_recogniser, score
 from model_export.export.command import export
-from model_export.export.model_card import describe_mixing, describe_streaming
-from model_export.language_model.command import language_model
 from model_export.mixing.chunking import mixing_obstacles, refuse_if
 from model_export.mixing.surgery import count_parameters, select_layers
-from model_export.synthesis.command import synthesise
 from model_export.training.finetune import FineTuning
 from model_export.training.masking import SpecAugment
 from model_export.training.precision import choose_precision
@@ -50,17 +47,9 @@ from model_export.transcripts.normalisation import (
     unknown_characters,
 )
 from model_export.transcripts.options import rules_asked, rules_continued
-from service.bundle import Mixer, Vocabulary, load_bundle
+from service.bundle import Mixer, Vocabulary
 
-__all__ = [
-    "check_data",
-    "evaluate",
-    "export",
-    "finetune",
-    "inspect",
-    "language_model",
-    "synthesise",
-]
+__all__ = ["check_data", "evaluate", "export", "finetune"]
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -211,31 +200,6 @@ def check_data(options: argparse.Namespace) -> None:
 def _is_long_enough(clip: Clip, min_seconds: float) -> bool:
     # A duration may cost a decoding, so it is not asked for in vain.
     return not min_seconds or duration_s(clip) >= min_seconds
-
-
-def inspect(options: argparse.Namespace) -> None:
-    """Verify a bundle and print what it is."""
-    manifest = load_bundle(options.bundle).manifest
-    print(f"{options.bundle}: {manifest.name}, every digest holds")
-    print(f"  languages   {', '.join(manifest.languages) or 'not stated'}")
-    print(f"  mixing      {describe_mixing(manifest.layers)}")
-    print(f"  input       {manifest.input_convention}")
-    print(f"  labels      {' '.join(manifest.vocabulary.tokens)}")
-    for variant in manifest.variants:
-        size_mb = (options.bundle / variant.file).stat().st_size / 1e6
-        kind = f"{variant.runtime}, {variant.precision}, {size_mb:.1f} MB"
-        print(f"  variant     {variant.file}: {kind}")
-    if form := manifest.streaming:
-        files = ", ".join(variant.file for variant in form.variants)
-        print(f"  streaming   {files}: {describe_streaming(form, manifest)}")
-    if lm := manifest.language_model:
-        settings = f"weight {lm.weight:g}, word score {lm.word_score:g}, beam {lm.beam}"
-        print(f"  language    {', '.join(lm.texts) or 'texts not stated'}; {settings}")
-    for row in manifest.measurements:
-        rates = f"WER {row.wer_percent:.1f} %, CER {row.cer_percent:.1f} %"
-        print(f"  measured    {row.test_set}: {rates}")
-    print(f"  base        {manifest.provenance.base}")
-    print(f"  licence     {manifest.provenance.weights_licence}")
 
 
 def _report_unknown(clips_by_character: Counter[str]) -> None:

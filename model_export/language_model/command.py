@@ -2,7 +2,6 @@
 
 import argparse
 
-from model_export.checkpoint import SPEC_FILE, load_spec
 from model_export.data import name_of
 from model_export.language_model.build import Limits, build
 from model_export.language_model.perplexity import measure
@@ -46,6 +45,8 @@ def _rules_of(options: argparse.Namespace) -> tuple[TextNormalisation, frozenset
     """Text rules, and the characters that a speech model can spell, if one is named."""
     if options.like is None:
         return rules_asked(options), None
+    from model_export.checkpoint import SPEC_FILE, load_spec  # here: it needs torch
+
     is_checkpoint = (options.like / SPEC_FILE).exists()
     like = load_spec(options.like) if is_checkpoint else read_manifest(options.like)
     return rules_asked(options, like.text_normalisation), characters_of(like.vocabulary)

@@ -10,7 +10,7 @@ from language_models import even_arpa
 from recordings import SPEECH
 from tiny_bundle import make_bundle
 
-from model_export import commands
+from model_export import commands, inspection
 from model_export.bases import loading as bases
 from model_export.checkpoint import SPEC_FILE, ModelSpec
 from model_export.cli import main
@@ -34,7 +34,7 @@ def test_an_interrupt_is_one_clear_line(
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "inspect", interrupt)
+    monkeypatch.setattr(inspection, "inspect", interrupt)
     assert main(["inspect", "anything"]) == 130
     assert capsys.readouterr().err == "wsm-export: interrupted\n"
 
