@@ -1,5 +1,6 @@
 """Logits read as they come give the words of all logits at once."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -55,7 +56,11 @@ def test_words_do_not_depend_on_how_logits_come(readers, data, logits, by_beam, 
     for end in sorted(ends):
         words += chain.from_iterable(reading.read(logits[: int(end * len(logits))], False))
     words += chain.from_iterable(reading.read(logits))
-    assert words == list(chain.from_iterable(reader.read(logits, duration_s, Options())))
+    expected = list(chain.from_iterable(reader.read(logits, duration_s, Options())))
+    # numpy may round a sum otherwise among fewer frames.
+    assert words == [
+        replace(word, confidence=pytest.approx(word.confidence, rel=1e-6)) for word in expected
+    ]
 
 
 @settings(deadline=None, max_examples=200)

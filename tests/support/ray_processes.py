@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "ray"
-PATIENCE_S = 120  # a test that waits this long has failed
+PATIENCE_S = 300  # a test that waits this long has failed
 LOOK_S = 0.05
 
 needs_ray = pytest.mark.skipif(
