@@ -77,39 +77,42 @@ def folder(tmp_path):
     return folder
 
 
+DAMAGES = {
+    "model-flipped": (flip_a_byte(MODEL_FILE), "model.int8.onnx.gz is damaged"),
+    "golden-flipped": (flip_a_byte(GOLDEN_FILE), "golden.npz is damaged"),
+    "model-missing": (remove(MODEL_FILE), "model.int8.onnx.gz is missing"),
+    "manifest-missing": (remove(MANIFEST_FILE), "is not a bundle"),
+    "manifest-of-another": (take_another_bundles(MANIFEST_FILE), "is damaged"),
+    "manifest-damaged": (
+        lambda folder: replace(folder, MANIFEST_FILE, b"{"),
+        "is not a valid manifest",
+    ),
+    "model-garbage": (
+        replace_and_sign(MODEL_FILE, b"garbage"),
+        "model.int8.onnx.gz cannot be unpacked",
+    ),
+    "file-truncated": (
+        replace_and_sign(MODEL_FILE, truncated_file),
+        "model.int8.onnx.gz cannot be unpacked",
+    ),
+    "model-truncated": (
+        replace_and_sign(MODEL_FILE, truncated_model),
+        "cannot be loaded by ONNX Runtime",
+    ),
+    "model-of-another": (replace_and_sign(MODEL_FILE, anothers_model), "fails its self-test"),
+    "golden-garbage": (replace_and_sign(GOLDEN_FILE, b"garbage"), "golden.npz cannot be read"),
+    "golden-empty": (replace_and_sign(GOLDEN_FILE, b""), "golden.npz cannot be read"),
+}
+# Both commands read bundles by the same code: the server is shown what each of its parts finds.
+OF_EACH_PART = ("manifest-missing", "model-flipped", "model-truncated", "model-of-another")
+
+
 @pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (flip_a_byte(MODEL_FILE), "model.int8.onnx.gz is damaged"),
-        (flip_a_byte(GOLDEN_FILE), "golden.npz is damaged"),
-        (remove(MODEL_FILE), "model.int8.onnx.gz is missing"),
-        (remove(MANIFEST_FILE), "is not a bundle"),
-        (take_another_bundles(MANIFEST_FILE), "is damaged"),
-        (lambda folder: replace(folder, MANIFEST_FILE, b"{"), "is not a valid manifest"),
-        (replace_and_sign(MODEL_FILE, b"garbage"), "model.int8.onnx.gz cannot be unpacked"),
-        (replace_and_sign(MODEL_FILE, truncated_file), "model.int8.onnx.gz cannot be unpacked"),
-        (replace_and_sign(MODEL_FILE, truncated_model), "cannot be loaded by ONNX Runtime"),
-        (replace_and_sign(MODEL_FILE, anothers_model), "fails its self-test"),
-        (replace_and_sign(GOLDEN_FILE, b"garbage"), "golden.npz cannot be read"),
-        (replace_and_sign(GOLDEN_FILE, b""), "golden.npz cannot be read"),
-    ],
-    ids=[
-        "model-flipped",
-        "golden-flipped",
-        "model-missing",
-        "manifest-missing",
-        "manifest-of-another",
-        "manifest-damaged",
-        "model-garbage",
-        "file-truncated",
-        "model-truncated",
-        "model-of-another",
-        "golden-garbage",
-        "golden-empty",
-    ],
+    ("command", "name"),
+    [*(("transcribe", name) for name in DAMAGES), *(("run", name) for name in OF_EACH_PART)],
 )
-@pytest.mark.parametrize("command", ["run", "transcribe"])
-def test_a_damaged_bundle_is_one_clear_line(folder, tmp_path, damage, message, command):
+def test_a_damaged_bundle_is_one_clear_line(folder, tmp_path, command, name):
+    damage, message = DAMAGES[name]
     damage(folder)
     audio = tmp_path / "audio.wav"
     audio.write_bytes(wav(speak("a")))

@@ -1,13 +1,14 @@
 """Jobs outlive the process that took them: real processes, real speech."""
 
 import signal
+import time
 from contextlib import contextmanager
 from threading import Thread
 
 import pytest
 from audio_files import wav
 from recordings import joined, recordings
-from server_process import PATIENCE_S, connected, process, wait_for_readiness
+from server_process import LOOK_S, PATIENCE_S, connected, process, wait_for_readiness
 
 from service.config import PACKAGED_BUNDLE
 
@@ -39,6 +40,7 @@ def started(folder):
 def until(client, location, *statuses):
     while (body := client.get(location).json())["status"] not in statuses:
         assert body["status"] in ("queued", "running"), body
+        time.sleep(LOOK_S)
     return body
 
 

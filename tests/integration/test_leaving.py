@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import time
 
 import httpx
 import numpy as np
@@ -14,11 +15,17 @@ from service.config import PACKAGED_BUNDLE
 
 RATE_HZ = 8000
 LENGTH_S = 600
+LOOK_S = 0.01
 
 
 def sample(client: httpx.Client, name: str) -> float:
     (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", client.get("/metrics").text, re.MULTILINE)
     return float(value)
+
+
+def wait_until_queued(client: httpx.Client, is_queued: bool) -> None:
+    while bool(sample(client, 'stt_queue_size{lane="bulk"}')) != is_queued:
+        time.sleep(LOOK_S)
 
 
 def post_and_keep_open(client: httpx.Client, content: bytes) -> socket.socket:
@@ -36,10 +43,8 @@ def test_queued_work_of_a_client_that_left_is_dropped_and_counted(server):
     computed_s = sample(client, "stt_batch_audio_seconds_sum")
     cancelled = sample(client, "stt_cancelled_total")
     with post_and_keep_open(client, wav(noise, RATE_HZ)):
-        while not sample(client, 'stt_queue_size{lane="bulk"}'):
-            pass
-    while sample(client, 'stt_queue_size{lane="bulk"}'):
-        pass
+        wait_until_queued(client, True)
+    wait_until_queued(client, False)
     assert sample(client, "stt_cancelled_total") > cancelled
     assert sample(client, "stt_batch_audio_seconds_sum") - computed_s < LENGTH_S
     assert client.get("/health/ready").status_code == 200
@@ -51,8 +56,7 @@ def test_work_that_outlasts_the_grace_is_told_to_go_elsewhere():
     with process(PACKAGED_BUNDLE, **settings) as running, connected(running) as client:
         wait_for_readiness(client, 200)
         with post_and_keep_open(client, wav(noise, RATE_HZ)) as connection:
-            while not sample(client, 'stt_queue_size{lane="bulk"}'):
-                pass
+            wait_until_queued(client, True)
             running.send_signal(signal.SIGTERM)
             with connection.makefile("rb") as answer:
                 head, _, body = answer.read().partition(b"\r\n\r\n")

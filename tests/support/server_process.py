@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from threading import Thread
 import httpx
 
 PATIENCE_S = 60  # a test that waits this long has failed
+LOOK_S = 0.02  # between looks at a server that starts, which needs the core itself
 
 Process = subprocess.Popen[str]
 
@@ -68,6 +70,7 @@ def wait_for_readiness(client: httpx.Client, status: int) -> None:
     """Ask until the server's readiness answers with this status."""
     while client.get("/health/ready").status_code != status:
         assert client.get("/health/live").status_code == 200
+        time.sleep(LOOK_S)
 
 
 def _port_of(server: Process) -> int:
