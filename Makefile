@@ -88,7 +88,7 @@ serve: $(SERVE_STAMP) ## install the service if needed (no torch) and run it on 
 
 install: $(DEV_STAMP) ## install everything: service, export (with torch) and developers' tools
 
-test: $(DEV_STAMP) ## install everything if needed and run all tests but the benchmarks
+test: $(DEV_STAMP) ## install everything if needed and run all tests but the benchmarks, in about ten minutes
 	@echo "==> Running the tests"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(IN_PROCESSES) $(PYTEST_ARGS)
 
