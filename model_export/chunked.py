@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from service.arrays import FloatArray, IntArray
+from service.backends.streaming import first_states, row_samples
 from service.streaming_form import Streaming
 
 Arrays = tuple[Any, ...]
@@ -61,7 +62,7 @@ def chunks(
         samples_per_frame: hop of the logits.
     """
     hop = form.chunk_frames * samples_per_frame
-    row = form.left_context_samples + hop + form.lookahead_samples
+    row = row_samples(form, samples_per_frame)
     heard = np.where(np.arange(waveforms.shape[1]) < lengths[:, None], waveforms, 0.0)
     padded = np.pad(heard, ((0, 0), (form.left_context_samples, row))).astype(np.float32)
     for start in range(0, int(lengths.max()), hop):
@@ -71,7 +72,7 @@ def chunks(
 
 def initial_state(form: Streaming, batch: int) -> Arrays:
     """Zeros: state of streams that have heard nothing."""
-    return tuple(np.zeros((batch, *state.shape), dtype=state.dtype) for state in form.states)
+    return tuple(first_states(form, batch).values())
 
 
 def open_graph(path: Path, form: Streaming) -> Step:
