@@ -3,9 +3,11 @@
 import asyncio
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,19 @@ class Heard:
     Attributes:
         said: the words, as they should be.
         finals: the text of each utterance.
-        partial_times_s: when partials came, since the stream began.
+        partial_times_s: when the partials of each utterance came, since the stream began; by the
+            utterance's start.
     """
 
     said: str
     finals: list[str] = field(default_factory=list)
-    partial_times_s: list[float] = field(default_factory=list)
+    partial_times_s: dict[float, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def gaps_s(self) -> list[float]:
+        """From one partial to the next of the same utterance."""
+        times = self.partial_times_s.values()
+        return [after - before for one in times for before, after in pairwise(one)]
 
 
 def speech(clips: Sequence[SpokenClip], first: int, length_s: float) -> tuple[FloatArray, str]:
@@ -82,7 +91,8 @@ async def speak(
         async for text in socket:
             message = json.loads(text)
             if message["type"] == "partial":
-                heard.partial_times_s.append(time.perf_counter() - started_s)
+                now_s = time.perf_counter() - started_s
+                heard.partial_times_s[message["start_s"]].append(now_s)
             elif message["type"] == "final":
                 heard.finals.append(message["text"])
                 on_final(message)
