@@ -213,7 +213,7 @@ class Settings(AccessSettings, BaseSettings):
     in real time where streams are heard in windows."""
 
     streaming: Literal["auto", "windowed"] = "auto"
-    """`auto`: by the bundle's streaming graph if it has one; `windowed`, for more: by windows."""
+    """`auto`: by the bundle's streaming graph, if any; `windowed`: by windows, which cost more."""
 
     endpoint_silence_s: PositiveSeconds = 0.7
     """Silence that ends an utterance, in seconds, at least 0.3. Less gives finals sooner, and cuts

@@ -27,7 +27,7 @@ class WordBody(Wire):
     start_s: Seconds
     end_s: Seconds
     confidence: Probability
-    """Geometric mean of the posteriors of the frames that say it."""
+    """Probability, per letter, that just this word is said there."""
 
 
 class TimingBody(Wire):

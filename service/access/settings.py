@@ -64,7 +64,8 @@ class AccessSettings(BaseModel):
     """Private key of the certificate, in PEM."""
 
     api_key: SecretStr | None = None
-    """Key that the client, `wsm-serve stream`, shows to a server; the server does not read it."""
+    """Key that the clients, `wsm-serve stream` and `transcribe --url`, show to a server; the server
+    does not read it."""
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
