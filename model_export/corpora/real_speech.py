@@ -1,6 +1,6 @@
 """All real speech with transcripts that Debian's packages hold, under one rule and one split.
 
-Twelve languages, seven hours: game dialogue (fillets), caption readings (tuxpaint) and telephone
+Thirteen languages, seven hours: game dialogue (fillets), caption readings (tuxpaint) and telephone
 prompts (asterisk), each described in its own module. A clip is left out whose text is not what is
 said (digits, brackets, signs), that is shorter than 0.4 s, or whose length does not fit its text.
 A sentence stands in one split only, whoever says it.
