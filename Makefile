@@ -96,7 +96,7 @@ bench: $(BENCH_STAMP) ## run the benchmarks, for some hours; they print tables
 	@echo "==> Running the benchmarks (tests/benchmarks/options.py says what can be chosen)"
 	@$(BIN)/python -m pytest -m bench tests/benchmarks -s $(PYTEST_ARGS)
 
-test-containers: $(DEV_STAMP) ## build docker/compose.yaml, run it and test it; needs docker
+test-containers: $(DEV_STAMP) ## build docker/compose.yaml, run it and test it; needs docker (IMAGES="gpu export": these too)
 	@$(BIN)/python -m pytest -m containers tests/containers $(PYTEST_ARGS)
 
 test-access: $(DEV_STAMP) ## test what keeps strangers out, and what images and bundles are made of
