@@ -28,6 +28,7 @@ class Rejection(StrEnum):
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
+    MODELS_IN_USE = "models_in_use"
     BAD_HEAD = "bad_head"
     LATE_HEAD = "late_head"
 

@@ -20,8 +20,10 @@ from service.errors import (
     NotReady,
     OutOfMemory,
     Overloaded,
+    StorageFull,
     TruncatedAudio,
     UnsupportedAudio,
+    UploadStalled,
     UploadTooLarge,
 )
 from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding
@@ -36,6 +38,7 @@ TRANSCRIPTION_ERRORS = (
     AudioTooShort,
     UnsupportedAudio,
     TruncatedAudio,
+    UploadStalled,
     UploadTooLarge,
     AudioTooLong,
     Overloaded,
@@ -45,6 +48,7 @@ TRANSCRIPTION_ERRORS = (
     NotReady,
     ModelUnavailable,
     DeadlineExceeded,
+    StorageFull,
 )
 
 # The routes parse bodies themselves, as they arrive, so the documentation must be told what is in

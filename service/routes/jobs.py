@@ -16,6 +16,7 @@ from service.errors import (
     NotReady,
     Overloaded,
     StorageFull,
+    UploadStalled,
     UploadTooLarge,
 )
 from service.jobs import JobBody
@@ -52,6 +53,7 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     responses=ACCEPTED
     | error_responses(
         InvalidRequest,
+        UploadStalled,
         UploadTooLarge,
         Overloaded,
         NotReady,

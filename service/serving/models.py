@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.admission import Rejection
 from service.audio import Source
 from service.batcher import Lane
 from service.config import Settings
@@ -210,6 +211,7 @@ class Models:
         idle = [one for one in others if one.model is not None and not one.model.users]
         if not idle:
             found = len(self.loaded)
+            self._metrics.rejected.labels(Rejection.MODELS_IN_USE).inc()
             raise Overloaded(
                 f"{found} models are loaded and in use, the limit is {found}",
                 retry_after_s=RETRY_AFTER_S,

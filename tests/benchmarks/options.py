@@ -7,7 +7,7 @@
     BENCH_REQUESTS=160       requests of one run of the load generator
     BENCH_CLIPS=64           clips that they are drawn from
     BENCH_CLIENTS=1,8,32,128 clients of the latency table; the two in the middle for other servers
-    BENCH_LIVE=1,4,8,16,32,64 people who speak at once, until partials come too late
+    BENCH_LIVE=1,4,24,40,56,72 people who speak at once, until partials come too late
     BENCH_LIVE_S=30          how long each of them speaks; BENCH_LIVE_LONG_S=1860 the longest stream
     BENCH_LIVE_OPENED=1000   streams that are opened and closed while memory is watched
     BENCH_SHAPES=small,base  wav2vec2 shapes that are compared
@@ -60,7 +60,7 @@ HOURS = float(os.environ.get("BENCH_HOURS", "4"))
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "160"))
 CLIPS = int(os.environ.get("BENCH_CLIPS", "64"))
 CLIENTS = _numbers("BENCH_CLIENTS", "1,8,32,128")
-LIVE = _numbers("BENCH_LIVE", "1,4,8,16,32,64")
+LIVE = _numbers("BENCH_LIVE", "1,4,24,40,56,72")
 LIVE_S = float(os.environ.get("BENCH_LIVE_S", "30"))
 LIVE_LONG_S = float(os.environ.get("BENCH_LIVE_LONG_S", "1860"))
 LIVE_OPENED = int(os.environ.get("BENCH_LIVE_OPENED", "1000"))

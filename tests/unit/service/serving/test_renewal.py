@@ -141,6 +141,7 @@ async def test_on_demand_one_that_is_idle_makes_room(shelf):
         async with models.use(Options(model="two")):
             with pytest.raises(Overloaded, match="2 models are loaded and in use"):
                 await model_of(service, model="three")
+        assert sample(service, "stt_rejected_total", reason="models_in_use") == 1
         assert await model_of(service, model="three") == "three"
         assert [model.offer.name for model in models.loaded] == ["one", "three"]
 
