@@ -342,7 +342,8 @@ async def test_the_schema_tells_the_form_the_location_and_every_error(client):
     post, one = schema["paths"]["/jobs"]["post"], schema["paths"]["/jobs/{id}"]
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == {"file", "language", "model", "decoding", "hot_words"}
-    assert set(post["responses"]) == {"202", "400", "413", "429", "503", "504", "507"}
+    statuses = {"202", "400", "408", "413", "429", "503", "504", "507"}
+    assert set(post["responses"]) == statuses
     assert "Location" in post["responses"]["202"]["headers"]
     assert set(one["get"]["responses"]) == {"200", "404", "503"}
     assert set(one["delete"]["responses"]) == {"204", "404", "503"}

@@ -381,7 +381,7 @@ async def test_the_schema_tells_the_form_and_every_error(client):
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
     assert set(form["properties"]) == {"file", "language", "model", "decoding", "hot_words"}
-    statuses = {"200", "400", "413", "415", "429", "500", "503", "504"}
+    statuses = {"200", "400", "408", "413", "415", "429", "500", "503", "504", "507"}
     assert set(operation["responses"]) == statuses
     for status in statuses - {"200"}:
         content = operation["responses"][status]["content"]["application/json"]
@@ -395,7 +395,7 @@ async def test_the_schema_tells_of_openai_s_routes(client):
     form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
     assert {"prompt", "response_format", "timestamp_granularities[]"} <= set(form["properties"])
-    statuses = {"200", "400", "404", "413", "415", "429", "500", "503", "504"}
+    statuses = {"200", "400", "404", "408", "413", "415", "429", "500", "503", "504", "507"}
     assert set(operation["responses"]) == statuses
     content = operation["responses"]["200"]["content"]
     texts = {"text/plain", "application/x-subrip", "text/vtt", "text/event-stream"}

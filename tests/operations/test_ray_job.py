@@ -92,6 +92,7 @@ def test_two_actors_a_killed_run_and_a_killed_actor_leave_each_result_once(folde
 
     with job(folder, out, *many) as second:
         wait_until(lambda: len(list(out.glob("*.jsonl"))) >= len(kept) + 3, "more parts")
+        wait_until(lambda: len(below(second.pid, WORKER)) == 2, "both actors")
         victim, _ = below(second.pid, WORKER)
         os.kill(victim, signal.SIGKILL)
         said = second.communicate(timeout=PATIENCE_S)[0]

@@ -60,7 +60,8 @@ def test_the_session_that_is_left_idle_is_for_live_streams_even_out_of_turn() ->
                 bulk = [bench.submit(50, lane=Lane.BULK) for _ in range(2)]
                 await model.entered()
                 await settle()
-                live = [bench.submit(40, lane=Lane.LIVE) for _ in range(9)]
+                # So many that both sessions get their share, however slowly a thread goes on.
+                live = [bench.submit(40, lane=Lane.LIVE) for _ in range(90)]
                 await model.entered()
                 await settle()
                 assert model.batches == [[50], [40]]
