@@ -8,6 +8,7 @@ import numpy as np
 from service.arrays import FloatArray
 from service.bundle import Vocabulary
 from service.ctc import PAUSE_S, Word
+from service.streaming.recogniser import stable_chars
 
 
 class GreedyPath:
@@ -38,8 +39,7 @@ class GreedyPath:
     @property
     def stable_chars(self) -> int:
         """Characters of the words' text that will not change."""
-        settled = len(" ".join(word.word for word in self._finished))
-        return settled + 1 if self._letters and settled else settled
+        return stable_chars(self._finished, self.words)
 
     @property
     def frames_without_letters(self) -> int:

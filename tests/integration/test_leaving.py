@@ -9,13 +9,12 @@ import time
 import httpx
 import numpy as np
 from audio_files import wav
-from server_process import PATIENCE_S, connected, process, wait_for_readiness
+from server_process import LOOK_S, PATIENCE_S, connected, process, wait_for_readiness
 
 from service.config import PACKAGED_BUNDLE
 
 RATE_HZ = 8000
 LENGTH_S = 600
-LOOK_S = 0.01
 
 
 def sample(client: httpx.Client, name: str) -> float:
