@@ -38,6 +38,7 @@ def load_parts(settings: Settings, folder: Path) -> Parts:
     Raises:
         InvalidBundle: there is nothing to serve.
     """
+    memory.return_large_blocks()
     try:
         if settings.bundle_public_key is not None:
             check_signature(folder, settings.bundle_public_key)

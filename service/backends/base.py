@@ -82,7 +82,7 @@ class Tuning:
         max_batch_samples: most in a batch of several utterances, padding included; None takes what
             suits the device.
         batch_samples: ordinary batches have up to this many samples, padding included; what a
-            larger one took is given back after it.
+            larger one took is given back after it, what several at once took within a minute.
         batch_size: most rows of an ordinary batch.
         shortest_samples: shortest utterance; `load_model` takes it from the bundle.
         precision: of the variant, or of a TorchScript archive's arithmetic; "auto" takes what

@@ -18,6 +18,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from service.arrays import FloatArray, IntArray
+from service.backends.arena import Returns
 from service.backends.base import INPUTS, OUTPUTS, Device, Tuning
 from service.backends.failures import failure_of
 from service.backends.onnx_options import providers, run_options, session_options
@@ -64,11 +65,11 @@ class OnnxModel:
         self._session = open_session(path, device=device, threads=threads, tuning=tuning)
         _check(path, self._session, vocabulary_size)
         self._device = device
-        self._batch_samples = tuning.batch_samples
+        self._returns = Returns(tuning.batch_samples)
 
     def infer(self, waveforms: FloatArray, lengths: IntArray) -> tuple[FloatArray, IntArray]:
         """Run one batch; see `AcousticModel`."""
-        give_back = waveforms.size > self._batch_samples
+        give_back = self._returns.are_due_after(waveforms.size)
         # A binding would hold its inputs in the arena until after the arena has shrunk.
         run = self._run if self._device == "cpu" or give_back else self._run_bound
         options = run_options(self._device, give_back=give_back)

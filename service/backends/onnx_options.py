@@ -41,10 +41,6 @@ def session_options(threads: int, device: Device) -> Any:  # noqa: ANN401
 def run_options(device: Device, *, give_back: bool) -> Any:  # noqa: ANN401
     """Options of one run.
 
-    An arena keeps the most it ever took: after 2 minutes in one pass a wav2vec2-base process held
-    3.5 GB on CPU, and 0.8 GB when the arena shrank afterwards. Shrinking after every run costs
-    about a tenth of short ones, so only what is larger than an ordinary batch does.
-
     Args:
         device: where the graph runs; with CUDA some operators run on CPU, too.
         give_back: shrink the arenas after this run.

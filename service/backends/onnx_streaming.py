@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.arrays import FloatArray, IntArray
+from service.backends.arena import Returns
 from service.backends.base import INPUTS, OUTPUTS, ChunkOutput, Device, Tuning
 from service.backends.failures import failure_of
 from service.backends.onnx import RUNTIME_ERRORS, open_session
@@ -38,7 +39,8 @@ class OnnxStreamingModel:
         self._session = open_session(path, device=device, threads=threads, tuning=tuning)
         self._names = [state.name for state in graph.states]
         self._outputs = [*OUTPUTS, *(NEXT_STATE_PREFIX + name for name in self._names)]
-        self._options = run_options(device, give_back=False)
+        self._device = device
+        self._returns = Returns(tuning.batch_samples)
         self._check(path)
 
     def infer(
@@ -47,10 +49,10 @@ class OnnxStreamingModel:
         """Run one chunk of each stream; see `StreamingModel`."""
         inputs: dict[str, npt.NDArray[Any]] = dict(zip(INPUTS, (waveforms, lengths), strict=True))
         inputs |= {STATE_PREFIX + name: states[name] for name in self._names}
+        give_back = self._returns.are_due_after(waveforms.size)
+        options = run_options(self._device, give_back=give_back)
         try:
-            logits, frame_lengths, *following = self._session.run(
-                self._outputs, inputs, self._options
-            )
+            logits, frame_lengths, *following = self._session.run(self._outputs, inputs, options)
         except (*RUNTIME_ERRORS, MemoryError, RuntimeError) as error:
             raise failure_of(error, "ONNX Runtime") from error
         return ChunkOutput(

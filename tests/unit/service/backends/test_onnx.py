@@ -4,6 +4,7 @@ import gzip
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnxruntime
 import pytest
 from tiny_bundle import HOP, TOKENS, make_bundle, speak
 
+from service.backends.arena import Returns
 from service.backends.base import Tuning
 from service.backends.onnx import OnnxModel
 from service.config import PACKAGED_BUNDLE
@@ -122,6 +124,17 @@ def test_on_a_gpu_batches_are_bound_and_only_large_ones_give_memory_back(
         np.testing.assert_array_equal(two[:, : right.shape[1]] if two.ndim > 1 else two, right)
 
 
+def test_once_a_minute_what_batches_took_together_is_given_back(
+    path: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr("service.backends.onnx.Returns", partial(Returns, clock=lambda: now_s[0]))
+    model = opened(path)
+    for now_s[0] in (159.9, 160.0, 160.1, 219.9, 220.0):
+        model.infer(*batch("a"))
+    assert [shrinks for _, shrinks in gpu.runs] == ["", "cpu:0", "", "", "cpu:0"]
+
+
 def test_a_lost_device_is_told_apart(path: Path, gpu: Gpu) -> None:
     model = opened(path, device="cuda")
     gpu.error = RuntimeError("CUDA failure 700: an illegal memory access was encountered ; GPU=0")
@@ -193,6 +206,22 @@ def _measure(code: str) -> list[str]:
         check=True,
     )
     return outcome.stdout.split()
+
+
+def test_memory_that_batches_took_together_comes_back() -> None:
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from service.backends import arena
+one = model(10**9)
+with ThreadPoolExecutor(4) as threads:
+    list(threads.map(lambda _: run(one, 1), range(8)))
+print(resident_bytes())
+arena.PERIOD_S = 0
+run(one, 1)
+print(resident_bytes())
+"""
+    kept_bytes, left_bytes = map(int, _measure(code))
+    assert kept_bytes - left_bytes > 300e6
 
 
 def test_memory_comes_back_after_a_large_batch() -> None:

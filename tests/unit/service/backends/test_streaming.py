@@ -1,10 +1,14 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from tiny_bundle import CHUNK_FRAMES, HOP, LEFT_CONTEXT, LOOKAHEAD, TOKENS, make_streaming_bundle
 
+from service.backends import onnx_streaming
+from service.backends.arena import Returns
 from service.backends.base import Tuning
+from service.backends.onnx_options import run_options
 from service.backends.streaming import first_state, load_streaming_model, row_samples
 from service.bundle import load_bundle
 from service.errors import InferenceFailed, InvalidBundle
@@ -40,6 +44,22 @@ def test_rows_of_a_batch_go_on_from_their_own_states(folder):
     assert output.logits.argmax(axis=2).tolist() == [[2] * CHUNK_FRAMES, [5] * CHUNK_FRAMES]
     assert output.frame_lengths.tolist() == [CHUNK_FRAMES] * 2
     assert output.states["level"].tolist() == [[2.0], [5.0]]
+
+
+def test_once_a_minute_what_chunks_took_together_is_given_back(folder, monkeypatch):
+    now_s, asked = [0.0], []
+
+    def note(device, *, give_back):
+        asked.append(give_back)
+        return run_options(device, give_back=give_back)
+
+    monkeypatch.setattr(onnx_streaming, "Returns", partial(Returns, clock=lambda: now_s[0]))
+    monkeypatch.setattr(onnx_streaming, "run_options", note)
+    model = load(folder)
+    asked.clear()
+    for now_s[0] in (59.0, 60.0, 61.0):
+        model.infer(*rows([2.0]))
+    assert asked == [False, True, False]
 
 
 def test_a_short_row_has_fewer_frames(folder):
