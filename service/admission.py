@@ -29,6 +29,7 @@ class Rejection(StrEnum):
     FORBIDDEN = "forbidden"
     RATE_LIMITED = "rate_limited"
     MODELS_IN_USE = "models_in_use"
+    NO_DECODER = "no_decoder"
     BAD_HEAD = "bad_head"
     LATE_HEAD = "late_head"
 

@@ -46,11 +46,18 @@ class Children:
     Args:
         bounds: of each.
         on_death: told of each that ended before its file.
+        on_refusal: told each time that the system gives no process.
     """
 
-    def __init__(self, bounds: Bounds, on_death: Callable[[Death], None]) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        on_death: Callable[[Death], None],
+        on_refusal: Callable[[], None] = lambda: None,
+    ) -> None:
         self.bounds = bounds
         self._on_death = on_death
+        self._on_refusal = on_refusal
         self._lock = Lock()
         self._idle: list[Child] = []
         self._nursery, self._commands = _start()
@@ -130,6 +137,7 @@ class Children:
                 self._nursery, self._commands = _start()
                 pid = self._ask_to_fork(theirs)
         if pid < 0:
+            self._on_refusal()
             text = f"no process for decoding can be started: {os.strerror(-pid)}"
             raise Overloaded(text, retry_after_s=RETRY_AFTER_S)
         return pid

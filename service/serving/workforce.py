@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service import gpu_memory, memory
+from service.admission import Rejection
 from service.audio_memory import AudioMemory
 from service.config import Settings, visible_gpu
 from service.isolation.children import Children, Death
@@ -112,7 +113,11 @@ def _open_children(settings: Settings, metrics: Metrics) -> Children | None:
     if settings.decode_isolation == "thread":
         return None
     bounds = Bounds(settings.decode_timeout_s, settings.decode_memory_bytes)
-    return Children(bounds, lambda death: metrics.decoder_deaths.labels(death).inc())
+    return Children(
+        bounds,
+        on_death=lambda death: metrics.decoder_deaths.labels(death).inc(),
+        on_refusal=metrics.rejected.labels(Rejection.NO_DECODER).inc,
+    )
 
 
 def describe(models: Sequence[ServedModel], metrics: Metrics) -> None:

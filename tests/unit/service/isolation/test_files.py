@@ -1,7 +1,9 @@
+import errno
 import io
 import os
 import signal
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -10,7 +12,7 @@ import pytest
 from audio_files import encode, wav
 
 from service.audio import AudioLimits, decode_audio
-from service.errors import ServiceError, UnsupportedAudio
+from service.errors import Overloaded, ServiceError, UnsupportedAudio
 from service.isolation.children import Children, Death
 from service.isolation.files import decode_in_child
 from service.isolation.wire import Bounds
@@ -58,6 +60,19 @@ def kill_all(children, number):
     """Signal every process that waits or decodes."""
     for pid in children_of(children._nursery.pid):
         os.kill(pid, number)
+
+
+def test_who_finds_no_process_is_told_so_and_counted(monkeypatch):
+    deaths, refused = [], []
+    told = Children(Bounds(60, 2**29), deaths.append, lambda: refused.append("once"))
+    with closing(told) as few:
+        monkeypatch.setattr(few, "_ask_to_fork", lambda theirs: -errno.EAGAIN)
+        with pytest.raises(Overloaded, match="no process for decoding can be started: Resource"):
+            decode(few, wav(TONE, 16_000))
+        monkeypatch.undo()
+        assert len(decode(few, wav(TONE, 16_000))) == len(TONE)
+    assert refused == ["once"]
+    assert deaths == []
 
 
 @pytest.mark.parametrize(
