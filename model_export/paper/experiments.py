@@ -3,6 +3,7 @@
 Experiments that several tables need are trained once: the tables look them up by what they are.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -124,7 +125,8 @@ def plan(tables: Sequence[Table], setting: Setting) -> list[Experiment]:
 
 
 def _rates(setting: Setting) -> Iterator[Experiment]:
-    for rate in RATES:
+    # From the middle, so that a part of them says most.
+    for rate in sorted(RATES, key=lambda rate: abs(math.log(rate / RATES[len(RATES) // 2]))):
         for mixer in MIXERS:
             yield setting.experiment(mixer, learning_rate=rate)
 

@@ -16,7 +16,7 @@ import numpy as np
 from service.arrays import FloatArray
 from service.ctc import Word
 from service.lone_sounds import power_of_frames
-from service.streaming.recogniser import Hypothesis, text_of
+from service.streaming.recogniser import Hypothesis, stable_chars
 from service.streaming.speakers import Speaker
 from service.streaming.utterance_reader import UtteranceReader
 
@@ -102,8 +102,8 @@ class WindowedRecogniser:
         words = await self._hear()
         if is_full:
             words = self._commit(words)
-        stable_chars = len(text_of(self._committed))
-        return Hypothesis((*self._committed, *words), stable_chars, self._end_s)
+        shown = (*self._committed, *words)
+        return Hypothesis(shown, stable_chars(self._committed, shown), self._end_s)
 
     async def finish(self) -> tuple[Word, ...]:
         """The committed words, and those of the last window."""
