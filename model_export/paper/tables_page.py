@@ -79,9 +79,11 @@ def render(results: Path, setting: Setting) -> str:
     lines = [INTRODUCTION, _facts(outcomes, setting)]
     lines += _table_1(rows["table1"], results)
     lines += _windows(rows["windows"])
-    lines += _variants([*rows["table1"], *rows["variants"]])
+    if rows["variants"]:
+        lines += _variants([*rows["table1"], *rows["variants"]])
     lines += _table_2(rows["table2"])
-    lines += _readers(rows["readers"])
+    if rows["readers"]:
+        lines += _readers(rows["readers"])
     lines += _rates(rows["rates"])
     return "\n".join(lines)
 
