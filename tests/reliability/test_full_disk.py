@@ -1,8 +1,9 @@
 """A file system that is really full, under uploads and jobs: what is told, and what is kept."""
 
+import errno
 import os
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 from audio_files import wav
@@ -57,8 +58,11 @@ def full(disk, room_bytes=0):
     with ballast.open("wb", buffering=0) as file:
         # Again, as the server may just have freed something, or written.
         while (left_bytes := free_bytes(disk) - room_bytes) > 0:
-            with suppress(OSError):
+            try:
                 os.posix_fallocate(file.fileno(), ballast.stat().st_size, left_bytes)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
     yield
     ballast.unlink(missing_ok=True)
 
