@@ -10,7 +10,8 @@ from deepgram import AsyncDeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 from keys import make_keys
-from server_process import PATIENCE_S, serving
+from patience import PATIENCE_S
+from server_process import serving
 from socket_client import pcm, streaming
 from tiny_bundle import make_bundle, speak
 

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 from language_models import add_language_model
+from patience import PATIENCE_S
 from recordings import SPEECH, cer, recordings
-from server_process import PATIENCE_S, process, serving
+from server_process import process, serving
 from tiny_bundle import make_bundle
 
 from service.bundle import MANIFEST_FILE, sha256_of

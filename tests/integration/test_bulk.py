@@ -13,7 +13,8 @@ import pytest
 import srt
 import webvtt
 from audio_files import wav
-from server_process import PATIENCE_S, serving
+from patience import PATIENCE_S
+from server_process import serving
 from tiny_bundle import make_bundle, speak
 
 from service.bulk import remote

@@ -5,7 +5,8 @@ import json
 
 import pytest
 from audio_files import wav
-from server_process import PATIENCE_S, process
+from patience import PATIENCE_S
+from server_process import process
 from tiny_bundle import make_bundle, speak
 
 from service.bundle import GOLDEN_FILE, MANIFEST_FILE, sha256_of

@@ -17,8 +17,9 @@ import uvicorn
 import websockets
 from audio_files import wav
 from keys import make_keys
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
-from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
+from server_process import connected, process, serving, wait_for_readiness
 from socket_client import streaming
 from tiny_bundle import make_bundle, speak
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from audio_files import wav
+from patience import PATIENCE_S
 from recordings import recordings
 
 from model_export.checkpoint import load_checkpoint
@@ -40,7 +41,6 @@ RUNTIME = ["--runtime", "onnxruntime"]  # the tests of parity trace every base f
 EDGES_SAMPLES = (400, 719, 720, 40_123)
 PIECE_SAMPLES = 40_000  # so that these, unlike the example, are several pieces
 TRIALS = 4  # of parity, beside the recordings and edges
-PATIENCE_S = 60  # a test that waits this long has failed
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from threading import Event
 import httpx
 import pytest
 from audio_files import wav
+from patience import PATIENCE_S
 from tiny_bundle import make_bundle, speak
 
 from service.app import create_app
@@ -20,7 +21,6 @@ from service.lifecycle import Service
 
 TEXT = "good morning"
 GOOD = wav(speak(TEXT))
-PATIENCE_S = 30  # a test that waits this long has failed
 MAX_UPLOAD_BYTES = 1_000_000
 
 

@@ -7,8 +7,9 @@ from threading import Thread
 
 import pytest
 from audio_files import wav
+from patience import PATIENCE_S
 from recordings import joined, recordings
-from server_process import LOOK_S, PATIENCE_S, connected, process, wait_for_readiness
+from server_process import LOOK_S, connected, process, wait_for_readiness
 
 from service.config import PACKAGED_BUNDLE
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audio_files import wav
-from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
+from patience import PATIENCE_S
+from server_process import connected, process, serving, wait_for_readiness
 from tiny_bundle import RATE_HZ, make_bundle, speak
 
 from service.uploads import SPOOL_BYTES

@@ -9,7 +9,8 @@ import time
 import httpx
 import numpy as np
 from audio_files import wav
-from server_process import LOOK_S, PATIENCE_S, connected, process, wait_for_readiness
+from patience import PATIENCE_S
+from server_process import LOOK_S, connected, process, wait_for_readiness
 
 from service.config import PACKAGED_BUNDLE
 

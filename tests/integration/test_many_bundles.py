@@ -8,7 +8,8 @@ import httpx
 import pytest
 from audio_files import wav
 from keys import make_keys
-from server_process import PATIENCE_S, serving
+from patience import PATIENCE_S
+from server_process import serving
 from socket_client import pcm, silence, streaming
 from tiny_bundle import make_bundle, make_streaming_bundle, speak, speak_to_graph
 

@@ -13,8 +13,9 @@ import srt
 import webvtt
 from audio_files import encode, wav
 from language_models import add_language_model
+from patience import PATIENCE_S
 from recordings import cer, joined, recordings
-from server_process import PATIENCE_S, serving
+from server_process import serving
 from tiny_bundle import RATE_HZ, make_bundle, speak
 
 SENTENCE = "the quick brown fox jumps over the lazy dog"

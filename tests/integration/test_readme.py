@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from audio_files import encode
+from patience import PATIENCE_S
 from recordings import recordings
-from server_process import PATIENCE_S
 from socket_client import pcm, silence, streaming
 
 from model_export import cli as export_cli

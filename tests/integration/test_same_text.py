@@ -12,9 +12,10 @@ from audio_files import wav
 from float_bundle import write_float_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE_S
 from prometheus_client.parser import text_string_to_metric_families
 from recordings import joined, recordings
-from server_process import PATIENCE_S, serving
+from server_process import serving
 
 from service.audio import SAMPLE_RATE_HZ
 from service.backends import load_model

@@ -8,7 +8,8 @@ from threading import Semaphore
 
 import pytest
 from audio_files import wav
-from server_process import PATIENCE_S, connected, process, wait_for_readiness
+from patience import PATIENCE_S
+from server_process import connected, process, wait_for_readiness
 from tiny_bundle import make_bundle, speak
 
 GOOD = wav(speak("good morning"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soxr
 from audio_files import encode, wav
+from patience import PATIENCE_S
 from recordings import ASSETS, SPEECH, cer, joined, recordings
-from server_process import PATIENCE_S
 
 from service.audio import SAMPLE_RATE_HZ, decode_audio
 

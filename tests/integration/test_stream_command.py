@@ -8,7 +8,8 @@ import types
 
 import pytest
 from audio_files import encode, wav
-from server_process import PATIENCE_S, serving
+from patience import PATIENCE_S
+from server_process import serving
 from socket_client import pcm
 from tiny_bundle import make_bundle, speak
 

@@ -10,6 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from echo_model import FAILS, HOP, NOT_FINITE, EchoModel
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 
 from service.batcher import Batcher, BatchLimits, Inference, Lane
@@ -17,7 +18,6 @@ from service.errors import ServiceError
 from service.metrics import Metrics
 
 REQUESTS, CLIENTS = 2000, 100
-PATIENCE_S = 60  # a test that waits this long has failed
 MEMORY_SAMPLES = 700
 LIMITS = BatchLimits(
     max_batch_samples=1000,

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 from model_export import cli
 
@@ -26,7 +27,6 @@ with wave.open(file, "wb") as sound:
     sound.setparams((1, 2, 16000, 0, "NONE", ""))
     sound.writeframes(bytes([0, 10, 0, 245]) * 8000)
 """
-PATIENCE_S = 60
 
 
 @pytest.fixture

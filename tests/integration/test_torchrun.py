@@ -9,12 +9,12 @@ import sys
 import pytest
 import soundfile
 import torch
+from patience import PATIENCE_S
 from safetensors.torch import load_file
 
 from model_export import cli
 from model_export.checkpoint import WEIGHTS_FILE, load_checkpoint
 
-PATIENCE_S = 300
 LETTERS = "abc"
 torch.set_num_threads(1)  # as many as the processes that it is compared with
 

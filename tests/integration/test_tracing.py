@@ -12,8 +12,9 @@ from threading import Thread
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from patience import PATIENCE_S
 from recordings import recordings
-from server_process import PATIENCE_S, connected, process, wait_for_readiness
+from server_process import connected, process, wait_for_readiness
 from tiny_bundle import make_bundle
 
 from service.config import PACKAGED_BUNDLE

@@ -6,8 +6,9 @@ import signal
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from recordings import cer, recordings
-from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
+from server_process import connected, process, serving, wait_for_readiness
 from socket_client import pcm, silence, streaming
 from tiny_bundle import make_bundle, speak
 

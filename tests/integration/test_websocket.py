@@ -6,7 +6,8 @@ import signal
 import socket
 
 import pytest
-from server_process import PATIENCE_S, connected, process, serving, wait_for_readiness
+from patience import PATIENCE_S
+from server_process import connected, process, serving, wait_for_readiness
 from socket_client import of_type, pcm, silence, streaming
 from tiny_bundle import make_bundle, make_streaming_bundle, speak, speak_to_graph
 

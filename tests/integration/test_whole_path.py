@@ -14,6 +14,7 @@ import pytest
 import torch
 from audio_files import wav
 from keys import make_signing_keys
+from patience import PATIENCE_S
 from server_process import serving
 
 from model_export import cli
@@ -23,7 +24,6 @@ from model_export.export.exporters import export_torchscript
 EXPORT, SERVE = (Path(sysconfig.get_path("scripts")) / name for name in ("wsm-export", "wsm-serve"))
 torch.set_num_threads(1)  # the tensors are tiny; threads would only wait for each other
 
-PATIENCE_S = 120  # for one command
 POLL_S = 0.005
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 LETTER_SAMPLES = 2400

@@ -14,9 +14,10 @@ import pytest
 import yaml
 from audio_files import wav
 from monitored import CONFIG, ROOT
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 from recordings import recordings
-from server_process import PATIENCE_S, connected, process, wait_for_readiness
+from server_process import connected, process, wait_for_readiness
 
 from service.app import create_app
 from service.config import PACKAGED_BUNDLE, PACKAGED_BUNDLES, PREFIX, Settings

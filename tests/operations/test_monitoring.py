@@ -17,9 +17,10 @@ import pytest
 import soundfile
 import yaml
 from monitored import CONFIG, DASHBOARD, ROOT, panels, prometheus, promtool, substituted
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 from recordings import recordings
-from server_process import PATIENCE_S, serving
+from server_process import serving
 from socket_client import of_type, pcm, silence, streaming
 
 from service.audio import SAMPLE_RATE_HZ

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pyarrow.parquet as pq
 import pytest
-from ray_processes import FOLDER, PATIENCE_S, below, environment, needs_ray, wait_until
+from patience import PATIENCE_S
+from ray_processes import FOLDER, below, environment, needs_ray, wait_until
 from recordings import recordings
 
 from service.config import PACKAGED_BUNDLE

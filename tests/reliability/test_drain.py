@@ -9,7 +9,7 @@ import httpx
 import pytest
 import websockets
 from audio_files import wav
-from server_process import PATIENCE_S
+from patience import PATIENCE_S
 from socket_client import pcm
 from tiny_bundle import make_bundle, speak
 from watched_server import watched

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import websockets
 from audio_files import wav
-from server_process import PATIENCE_S, wait_for_readiness
+from patience import PATIENCE_S
+from server_process import wait_for_readiness
 from socket_client import streaming
 from tiny_bundle import make_bundle, speak
 from watched_server import descendants, watched

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from audio_files import wav
+from patience import PATIENCE_S
 from recordings import joined, recordings
-from server_process import PATIENCE_S
 from watched_server import watched
 
 from service.config import PACKAGED_BUNDLES

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import numpy as np
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 
 from service.arrays import FloatArray, IntArray
@@ -17,7 +18,6 @@ from service.metrics import Metrics
 HOP = 10
 RATE_HZ = 100
 FOREVER_MS = 1e9
-PATIENCE_S = 30  # a test that waits this long has failed
 
 
 class LengthModel:

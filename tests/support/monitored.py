@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "docker" / "prometheus"
 DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "wsm-stt.json"
 RATE_INTERVAL = "60s"  # in place of Grafana's variable
-PATIENCE_S = 60
 
 
 @dataclass(frozen=True)

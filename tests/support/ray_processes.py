@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "ray"
-PATIENCE_S = 300  # a test that waits this long has failed
 LOOK_S = 0.05
 
 needs_ray = pytest.mark.skipif(

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import httpx
 import yaml
-from ray_processes import FOLDER, PATIENCE_S, environment, wait_until
+from patience import PATIENCE_S
+from ray_processes import FOLDER, environment, wait_until
 
 
 def free_port() -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Thread
 
 import httpx
+from patience import PATIENCE_S
 
-PATIENCE_S = 60  # a test that waits this long has failed
 LOOK_S = 0.02  # between looks at a server that starts, which needs the core itself
 
 Process = subprocess.Popen[str]

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import websockets
 from jsonschema import Draft202012Validator
-from server_process import PATIENCE_S
+from patience import PATIENCE_S
 
 from service.arrays import FloatArray
 from service.protocols.asyncapi import CHANNELS, document, schema_of

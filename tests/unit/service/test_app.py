@@ -2,13 +2,12 @@ import asyncio
 import signal
 
 import pytest
+from patience import PATIENCE_S
 from tiny_bundle import make_bundle
 
 from service.app import create_app
 from service.config import Settings
 from service.lifecycle import State
-
-PATIENCE_S = 30  # a test that waits this long has failed
 
 
 @pytest.fixture(scope="module")

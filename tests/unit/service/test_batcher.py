@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from batcher_bench import (
     FOREVER_MS,
-    PATIENCE_S,
     Bench,
     LengthModel,
     assert_answers,
@@ -14,6 +13,7 @@ from batcher_bench import (
     running,
     settle,
 )
+from patience import PATIENCE_S
 
 from service.batcher import Lane
 from service.errors import (

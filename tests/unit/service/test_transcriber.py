@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from audio_files import wav
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 from tiny_bundle import HOP, RATE_HZ, make_bundle, speak
 
@@ -29,8 +30,6 @@ from service.options import Options
 from service.passes import Passes
 from service.reading import open_reader
 from service.transcriber import Transcriber
-
-PATIENCE_S = 30  # a test that waits this long has failed
 
 
 class GatedModel:

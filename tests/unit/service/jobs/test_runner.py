@@ -2,6 +2,7 @@ import asyncio
 import json
 
 import pytest
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 
 from service.batcher import Lane
@@ -25,7 +26,6 @@ from service.options import Options
 from service.transcriber import Timing, Transcription
 
 ASKED = {"language": "en", "model": "tiny", "decoding": "beam", "hot_words": "cab"}
-PATIENCE_S = 30  # a test that waits this long has failed
 RESULT = Transcription(Transcript("a cab", ()), 2.0, "en", "tiny", Timing(0, 0, 0, 0, 0))
 
 

@@ -3,6 +3,7 @@ import threading
 
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from prometheus_client import CollectorRegistry
 
 from service.backends.base import ChunkOutput
@@ -10,7 +11,6 @@ from service.errors import DeviceLost, InferenceFailed, NotReady
 from service.metrics import Metrics
 from service.streaming.chunk_loop import ChunkLoop
 
-PATIENCE_S = 30  # a test that waits this long has failed
 FAILS, LOSES_THE_DEVICE, NOT_FINITE = -1.0, -2.0, -3.0
 
 
