@@ -18,6 +18,7 @@ from model_export.data import (
     Corpus,
     keep_spellable,
     name_of,
+    read_corpora,
     read_corpus,
     summary_of,
     verify_audio,
@@ -60,7 +61,7 @@ def finetune(options: argparse.Namespace) -> None:
     model = _model_asked(options)
     start = load_spec(options.start) if options.start else None
     rules = rules_continued(options, start.text_normalisation) if start else rules_asked(options)
-    train, dev = read_corpus(options.train, rules), read_corpus(options.dev, rules)
+    train, dev = read_corpora(options.train, rules), read_corpora(options.dev, rules)
     if not options.trust_manifest:
         train = verified_once(train, "train", options.out)
         dev = verified_once(dev, "dev", options.out)
@@ -72,7 +73,7 @@ def finetune(options: argparse.Namespace) -> None:
         languages=tuple(options.language) or (start.languages if start else ()),
         vocabulary=vocabulary,
         text_normalisation=rules,
-        data=(name_of(options.train),),
+        data=tuple(map(name_of, options.train)),
     )
     run = FineTuning(
         spec,

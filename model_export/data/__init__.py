@@ -1,7 +1,7 @@
 """Which clips there are, and what is said in them, from the kinds of data that people have."""
 
 from model_export.data.corpus import Clip, Corpus, Reason, Skipped, keep_spellable
-from model_export.data.reading import name_of, read_corpus
+from model_export.data.reading import name_of, read_corpora, read_corpus
 from model_export.data.report import summary_of, write_skipped
 from model_export.data.verification import (
     fault_of,
@@ -18,6 +18,7 @@ __all__ = [
     "fault_of",
     "keep_spellable",
     "name_of",
+    "read_corpora",
     "read_corpus",
     "read_verdicts",
     "summary_of",

@@ -1,7 +1,7 @@
 """From a reference to a corpus: which kind of data it names, and which rows can be used."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from model_export.data import common_voice, hugging_face, kaldi, manifests, metadata
@@ -43,6 +43,19 @@ def read_corpus(reference: str, rules: TextNormalisation) -> Corpus:
         elif (first := clips.setdefault((clip.audio, clip.text), clip)) is not clip:
             skipped.append(clip.skipped(Reason.DUPLICATE, f"as {first.place}"))
     return usable(Corpus(tuple(clips.values()), tuple(skipped)), f"{reference} has no usable row")
+
+
+def read_corpora(references: Sequence[str], rules: TextNormalisation) -> Corpus:
+    """Clips of several references, one behind the other; see `read_corpus`.
+
+    Raises:
+        ManifestInvalid: one of them cannot be used.
+    """
+    corpora = [read_corpus(reference, rules) for reference in references]
+    return Corpus(
+        tuple(clip for corpus in corpora for clip in corpus.clips),
+        tuple(row for corpus in corpora for row in corpus.skipped),
+    )
 
 
 def read_texts(reference: str) -> Iterator[str]:

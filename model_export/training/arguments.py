@@ -34,8 +34,14 @@ def add_finetune(command: argparse.ArgumentParser) -> None:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--train", required=True, metavar="DATA[#SPLIT]", help=DATA_HELP)
-    add("--dev", required=True, metavar="DATA[#SPLIT]", help="chooses the best checkpoint")
+    for flag, what in (("--train", DATA_HELP), ("--dev", "chooses the best checkpoint")):
+        add(
+            flag,
+            required=True,
+            action="append",
+            metavar="DATA[#SPLIT]",
+            help=f"{what}; may be repeated",
+        )
     add("--copies", default=1, type=count, help="entries per clip, all but one augmented")
     add(
         "--augment-batches",

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model_export.data import Reason, read_corpus, reading
+from model_export.data import Reason, read_corpora, read_corpus, reading
 from model_export.data.reading import SOURCES, name_of
 from model_export.errors import ManifestInvalid
 from service.bundle import TextNormalisation
@@ -44,6 +44,14 @@ def test_a_text_that_is_refused_costs_its_row(
     (folder / "rows.csv").write_text("audio,text\nclips/a.wav,5\nclips/b.wav,ok\n")
     corpus = read_corpus(str(folder / "rows.csv"), RULES)
     assert [(row.reason, row.detail) for row in corpus.skipped] == [(Reason.REFUSED_TEXT, "digits")]
+
+
+def test_several_references_become_one_corpus(folder: Path) -> None:
+    (folder / "one.csv").write_text("audio,text\nclips/a.wav,one\nclips/a.wav,\n")
+    (folder / "two.csv").write_text("audio,text\nclips/b.wav,two\n")
+    corpus = read_corpora([f"{folder}/one.csv", f"{folder}/two.csv"], RULES)
+    assert [clip.text for clip in corpus.clips] == ["one", "two"]
+    assert [row.reason for row in corpus.skipped] == [Reason.EMPTY_TEXT]
 
 
 @pytest.mark.parametrize(
