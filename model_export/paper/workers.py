@@ -16,6 +16,7 @@ from model_export.paper.experiments import Experiment
 from model_export.paper.frames import write_frames
 from model_export.paper.measure import Deadline
 from model_export.paper.outcomes import outcome_path
+from model_export.paper.parent import leave_with_parent
 from model_export.paper.places import Places
 from model_export.paper.sets import read_set
 from model_export.paper.trials import carry_out
@@ -103,7 +104,8 @@ class Workshop:
 
 
 def _begin_worker(workers: int) -> None:
-    """Make this process one of several that share the machine."""
+    """Make this process one of several that share the machine, until their parent ends."""
+    leave_with_parent()
     torch.set_num_threads(max(1, torch.get_num_threads() // workers))
     logging.disable_progress_bar()
 

@@ -18,6 +18,7 @@ from model_export.data import Clip, name_of, read_corpus
 from model_export.data.recordings import load_waveform
 from model_export.decoding import DecodingChoice
 from model_export.evaluate import open_recogniser
+from model_export.training.training_data import duration_s
 from service.arrays import FloatArray
 from service.audio import SAMPLE_RATE_HZ
 from service.bundle import TextNormalisation, load_bundle
@@ -103,12 +104,10 @@ def recognisers() -> dict[str, Callable[[], Transcribe]]:
 def test_error_rates(reference: str) -> None:
     clips = read_corpus(reference, AS_WRITTEN).clips
     pairs = [(clip, load_waveform(clip.audio)) for clip in clips]
-    shortest_samples = options.TEST_SHORTEST_S * SAMPLE_RATE_HZ
+    shortest_s = options.TEST_SHORTEST_S  # of what the manifest says, as `evaluate` counts
     for what, chosen in {
-        f"{options.TEST_SHORTEST_S:g} s and more": [
-            p for p in pairs if len(p[1]) >= shortest_samples
-        ],
-        "shorter": [p for p in pairs if len(p[1]) < shortest_samples],
+        f"{shortest_s:g} s and more": [p for p in pairs if duration_s(p[0]) >= shortest_s],
+        "shorter": [p for p in pairs if duration_s(p[0]) < shortest_s],
     }.items():
         if chosen:
             scores = {name: score(make(), chosen) for name, make in recognisers().items()}
