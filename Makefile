@@ -24,6 +24,9 @@ TEST_PROCESSES ?= 3
 BASE ?= openai/whisper-base
 LIVE_BASE ?= openai/whisper-tiny.en
 CORPUS ?= data/synthetic-en/manifest.jsonl
+PEOPLE ?= data/english-people/manifest.jsonl
+QUEEN ?= data/queen
+SPEECHOCEAN ?= data/speechocean762
 LM ?=
 TEXT ?= data/english-text
 HOURS ?= 14
@@ -45,6 +48,8 @@ ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-08
 ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0)' \
 	--data 'RHVoice alan, bdl, clb, slt (LGPL-2.1) and SVOX Pico en-US, en-GB (Apache-2.0)' \
 	--data 'flite voices slt and rms (free licence of CMU)'
+PEOPLE_DATA := --data 'speechocean762 by Zhang et al. (CC BY 4.0), all but 45 speakers' \
+	--data 'dialogue of Flight of the Amazon Queen by Passfield and Stamatiadis (its free licence)'
 ENGLISH_LM = --language-model $(LM) --lm-weight 1.7 --word-score 1.0 --beam 250 \
 	--lm-text 'Jane Austen without Sense and Sensibility (public domain)' \
 	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
@@ -145,20 +150,24 @@ english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TE
 		$(addprefix --held-out ,$(wildcard $(TEXT)/held-out/*.txt)) \
 		--like service/bundles/english --max-bytes 10500000
 
-english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS and LM
-	@echo "==> Fine-tuning $(BASE) on $(CORPUS); stopped runs go on where they were"
-	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' --dev '$(CORPUS)#dev' \
+english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_people.py says how to get them)
+	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE))
+
+english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS, PEOPLE and LM
+	@echo "==> Fine-tuning $(BASE) on $(CORPUS) and $(PEOPLE); stopped runs go on where they were"
+	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' \
+		--train '$(PEOPLE)#train' --dev '$(CORPUS)#dev' --dev '$(PEOPLE)#dev' \
 		--language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
 		--also-train final-norm --copies 2 --cache-features runs/cache --epochs 4 \
 		--out runs/english-run
 	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
 		--precision int8 --ranges '$(CORPUS)#dev' --weights float16 --longest-pass 28 \
-		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) \
+		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) $(PEOPLE_DATA) \
 		$(addprefix --clip ,$(ENGLISH_CLIPS)) \
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
 		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
 		--notes model_export/corpora/english_notes.md \
-		--summary 'Trained on synthetic voices only.'
+		--summary 'Trained on synthetic voices and on eight hours of people.'
 
 english-live: $(DEV_STAMP) ## train and export an English bundle for live audio, from LIVE_BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(LIVE_BASE) on $(CORPUS); stopped runs go on; wants a GPU"
