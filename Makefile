@@ -7,11 +7,14 @@
 # BASE=...      encoder that `make english` starts from: a folder or a hub name
 # LIVE_BASE=... the same of `make english-live`
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
+# PEOPLE=...    the same, of people, made by `make english-people` from
+# QUEEN=...     the unpacked package flight-of-the-amazon-queen, and
+# SPEECHOCEAN=... a clone of speechocean762
 # LM=...        n-gram model that its bundle takes along, made by `make english-lm`
 # TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
 # HOURS=...     how much of it `make english-corpus` speaks
 # KOKORO=...    folder with kokoro-v1.0.onnx and voices-v1.0.bin, as kokoro-onnx publishes them
-# SPANISH_...   the same four for `make spanish-corpus` and `make spanish`
+# SPANISH_...   the like for `make spanish-corpus` and `make spanish`
 # BENCH_...     how long and with what `make bench` measures: tests/benchmarks/options.py
 # STT_PORT=...  port of `make serve`; every other STT_ setting is passed on too
 
@@ -55,7 +58,7 @@ ENGLISH_LM = --language-model $(LM) --lm-weight 1.7 --word-score 1.0 --beam 250 
 	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
 	--lm-text 'addresses of presidents of the United States (public domain)' \
 	--lm-text "words of SCOWL's spelling dictionary (SCOWL licence)" \
-	--lm-text 'a grammar of numbers, and the texts of the training clips (this project)'
+	--lm-text 'a grammar of numbers (this project)' --lm-text 'texts of the training clips'
 
 SPANISH_TEXT ?= data/spanish-text
 SPANISH_CORPUS ?= data/synthetic-es/manifest.jsonl
@@ -81,7 +84,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_AR
 
 .DEFAULT_GOAL := help
 .PHONY: help serve install test test-containers fuzz faults drain same-text soak test-access lock bench gpu-report check format clean \
-	english-corpus english-lm english english-live spanish-corpus spanish-lm spanish
+	english-corpus english-people english-lm english english-live spanish-corpus spanish-lm spanish
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -144,13 +147,14 @@ english-corpus: $(DEV_STAMP) ## speak TEXT into CORPUS by free voices, for some 
 		$(ENGLISH_VOICES) --kokoro-model $(KOKORO_MODEL) --kokoro-voices $(KOKORO_VOICES) \
 		$(addprefix --held-out ,$(wildcard $(TEXT)/held-out/*.txt))
 
-english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TEXT and CORPUS, in minutes
-	@$(BIN)/wsm-export language-model $(ENGLISH_TEXTS) '$(CORPUS)#train' --out $(LM) \
-		--known-words $(TEXT)/words.txt --held-out '$(CORPUS)#dev' \
+english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TEXT, CORPUS and PEOPLE, in minutes
+	@$(BIN)/wsm-export language-model $(ENGLISH_TEXTS) '$(CORPUS)#train' '$(PEOPLE)#train' \
+		--out $(LM) --known-words $(TEXT)/words.txt --held-out '$(CORPUS)#dev' \
+		--held-out '$(PEOPLE)#dev' --held-out '$(PEOPLE)#test' \
 		$(addprefix --held-out ,$(wildcard $(TEXT)/held-out/*.txt)) \
 		--like service/bundles/english --max-bytes 10500000
 
-english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_people.py says how to get them)
+english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_people.py tells how to get them)
 	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE))
 
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS, PEOPLE and LM
