@@ -47,6 +47,8 @@ ENGLISH_VOICES := --voices kokoro:$(KOKORO_NAMES)@6 --voices flite:slt,rms@2 \
 	--voices rhvoice:alan,bdl,clb,slt@3 --voices pico:en-US,en-GB@2 \
 	--dev-voices kokoro:af_nova,am_liam,bf_lily,bm_daniel
 ENGLISH_TEXTS = $(addprefix $(TEXT)/,austen.txt wordnet.txt chat.txt addresses.txt numbers.txt)
+ENGLISH_MODEL := --language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
+	--also-train final-norm --cache-features runs/cache
 ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-0880.flac)
 ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0)' \
 	--data 'RHVoice alan, bdl, clb, slt (LGPL-2.1) and SVOX Pico en-US, en-GB (Apache-2.0)' \
@@ -158,14 +160,16 @@ english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_pe
 	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE))
 
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS, PEOPLE and LM
-	@echo "==> Fine-tuning $(BASE) on $(CORPUS) and $(PEOPLE); stopped runs go on where they were"
-	@$(BIN)/wsm-export finetune --base $(BASE) --train '$(CORPUS)#train' \
-		--train '$(PEOPLE)#train' --dev '$(CORPUS)#dev' --dev '$(PEOPLE)#dev' \
-		--language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
-		--also-train final-norm --copies 2 --cache-features runs/cache --epochs 4 \
-		--out runs/english-run
+	@echo "==> Fine-tuning $(BASE) on $(CORPUS), then $(PEOPLE); stopped runs go on where they were"
+	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_MODEL) --copies 2 --epochs 4 \
+		--train '$(CORPUS)#train' --dev '$(CORPUS)#dev' --out runs/english-voices
+	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_MODEL) --epochs 4 \
+		--start runs/english-voices --train '$(PEOPLE)#train' --train '$(CORPUS)#train' \
+		--dev '$(PEOPLE)#dev' --dev '$(CORPUS)#dev' --out runs/english-people
+	@test -d runs/english-run || $(BIN)/wsm-export blend runs/english-voices \
+		runs/english-people --share 0.4 --out runs/english-run
 	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
-		--precision int8 --ranges '$(CORPUS)#dev' --weights float16 --longest-pass 28 \
+		--precision int8 --ranges '$(PEOPLE)#dev' --weights float16 --longest-pass 28 \
 		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) $(PEOPLE_DATA) \
 		$(addprefix --clip ,$(ENGLISH_CLIPS)) \
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \

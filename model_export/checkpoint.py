@@ -120,8 +120,13 @@ def build_teacher(spec: ModelSpec) -> CtcModel:
 
 def save_checkpoint(folder: Path, spec: ModelSpec, model: CtcModel) -> None:
     """Write a checkpoint."""
+    write_checkpoint(folder, spec, trained_tensors(model))
+
+
+def write_checkpoint(folder: Path, spec: ModelSpec, trained: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint of tensors that need no model around them."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.contiguous() for name, tensor in trained_tensors(model).items()}
+    tensors = {name: tensor.contiguous() for name, tensor in trained.items()}
     save_file(tensors, folder / WEIGHTS_FILE)
     (folder / SPEC_FILE).write_text(spec.model_dump_json(indent=2) + "\n")
 
@@ -169,7 +174,7 @@ def load_trained(folder: Path, model: CtcModel) -> None:
     Raises:
         CheckpointInvalid: the file is missing, damaged, or of another model.
     """
-    tensors = _read_tensors(folder)
+    tensors = read_tensors(folder)
     names = sorted(tensors.keys() | trained_tensors(model).keys())
     _check_shapes(folder, names, tensors, trained_tensors(model))
     model.load_state_dict(tensors, strict=False)
@@ -185,12 +190,17 @@ def load_start(folder: Path, model: CtcModel) -> None:
     Raises:
         CheckpointInvalid: the file is missing, damaged, or holds what does not learn here.
     """
-    tensors = _read_tensors(folder)
+    tensors = read_tensors(folder)
     _check_shapes(folder, sorted(tensors), tensors, trained_tensors(model))
     model.load_state_dict(tensors, strict=False)
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """A checkpoint's trained tensors.
+
+    Raises:
+        CheckpointInvalid: the file is missing or damaged.
+    """
     try:
         return load_file(folder / WEIGHTS_FILE)
     except (OSError, SafetensorError) as error:

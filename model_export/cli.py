@@ -17,6 +17,7 @@ from service.options import Decoding
 
 # Subcommands that need less than `commands` imports: most begin seconds sooner without torch.
 APART = {
+    "blend": "model_export.blending",
     "inspect": "model_export.inspection",
     "language-model": "model_export.language_model.command",
     "paper": "model_export.paper.command",
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     add_finetune(subcommands.add_parser("finetune", help="swap attention and fine-tune"))
     _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
+    _add_blend(subcommands.add_parser("blend", help="the mean of two checkpoints"))
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
     _add_check_data(subcommands.add_parser("check-data", help="say what data is, before training"))
     _add_language_model(subcommands.add_parser("language-model", help="n-grams for beam search"))
@@ -60,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     inspect = subcommands.add_parser("inspect", help="verify a bundle and print what it is")
     inspect.add_argument("bundle", type=Path)
     return parser
+
+
+def _add_blend(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("first", type=Path, help="checkpoint")
+    add("second", type=Path, help="checkpoint that began with the first (finetune --start)")
+    add("--share", default=0.5, type=float, help="of the second, 0 to 1 (%(default)s)")
+    add("--out", required=True, type=Path, help="checkpoint folder; must not exist")
 
 
 def _add_check_data(command: argparse.ArgumentParser) -> None:
