@@ -17,7 +17,7 @@ from service.config import PACKAGED_BUNDLE
 
 pytestmark = needs_ray
 
-COPIES = 12
+COPIES = 8
 BATCH_SIZE = 4
 WORKER = "ray::MapWorker"
 
