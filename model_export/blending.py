@@ -48,9 +48,10 @@ def blend_checkpoints(first: Path, second: Path, share: float, out: Path) -> Non
 
 def _common_spec(first: Path, second: Path) -> ModelSpec:
     one, other = load_spec(first), load_spec(second)
+    found = other.model_dump()
     for name, value in one.model_dump(exclude=OWN).items():
-        if value != (found := other.model_dump()[name]):
-            raise CheckpointInvalid(f"{first} has {name} {value}, {second} has {found}")
+        if value != found[name]:
+            raise CheckpointInvalid(f"{first} has {name} {value}, {second} has {found[name]}")
     languages = tuple(dict.fromkeys((*one.languages, *other.languages)))
     data = tuple(dict.fromkeys((*one.data, *other.data)))
     return other.model_copy(update={"languages": languages, "data": data})

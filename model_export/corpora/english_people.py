@@ -10,7 +10,6 @@ written as a noise or in signs, and recordings whose length does not fit their t
 """
 
 import argparse
-import hashlib
 import io
 import re
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ import soundfile
 
 from model_export.corpora.amazon_queen import spoken_lines
 from model_export.corpora.real_speech import fits
-from model_export.corpora.rows import Row, summarise, write_manifest
+from model_export.corpora.rows import Row, lot_of, summarise, write_manifest
 from model_export.corpora.speechocean import read_sentences
 
 # Letters and the signs of sentences, no letter three times in a row, and two letters at least.
@@ -72,8 +71,7 @@ def _write(path: Path, waveform: npt.NDArray[np.int16], rate_hz: int) -> float:
 
 
 def _share(text: str) -> int:
-    letters = "".join(filter(str.isalpha, text.lower()))
-    return int.from_bytes(hashlib.sha256(letters.encode()).digest()[:8]) % DEV_SHARE
+    return lot_of(text) % DEV_SHARE
 
 
 if __name__ == "__main__":

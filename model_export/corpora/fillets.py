@@ -10,14 +10,13 @@ whoever says it.
 """
 
 import argparse
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import soundfile
 
-from model_export.corpora.rows import Row, summarise, write_manifest
+from model_export.corpora.rows import Row, lot_of, summarise, write_manifest
 
 GAME = Path("usr/share/games/fillets-ng")
 LINE = re.compile(
@@ -67,8 +66,7 @@ def spoken_lines(packages: Path, language: str) -> Iterator[tuple[Path, str, str
 
 def split_of(text: str) -> str:
     """train, dev or test, by a hash of the letters alone, so that it never changes."""
-    letters = "".join(filter(str.isalpha, text.lower()))
-    percent = int.from_bytes(hashlib.sha256(letters.encode()).digest()[:8]) % 100
+    percent = lot_of(text) % 100
     if percent < TEST_PERCENT:
         return "test"
     return "dev" if percent < TEST_PERCENT + DEV_PERCENT else "train"

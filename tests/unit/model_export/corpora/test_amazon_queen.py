@@ -24,8 +24,8 @@ def dialogue(joes, persons):
     halves = [b"", b""]
     for half, lines in enumerate((joes, persons)):
         for number, text in lines:
-            text_at = 0  # each length byte lies at a multiple of four
-            halves[half] += struct.pack(">hh", 0, number) + string(text, text_at, 4)
+            # Each length byte lies at a multiple of four.
+            halves[half] += struct.pack(">hh", 0, number) + string(text, 0, 4)
     header = struct.pack(">hhhhh12xh", 1, KEY, KEY, len(joes), len(persons), start + len(halves[0]))
     return bank(header.ljust(start, b"\0") + halves[0] + halves[1])
 
@@ -54,9 +54,9 @@ def lines(tmp_path):
         path = tmp_path / amazon_queen.CONTAINER
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(container(files))
-        return [(line.name, line.text, line.speaker, line.mp3) for line in spoken(tmp_path)]
+        found = amazon_queen.spoken_lines(tmp_path)
+        return [(line.name, line.text, line.speaker, line.mp3) for line in found]
 
-    spoken = amazon_queen.spoken_lines
     return read
 
 
