@@ -19,6 +19,7 @@ WEIGHT_DECAY = 0.01
 MOST_LOADING = 12
 BATCHES_AHEAD = 4  # of each process, in shared memory
 SHARED_MEMORY = Path("/dev/shm")
+ONCE = 1 - 1e-9  # of a run's steps; the Trainer takes 1 for a single step
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
         schedule: of the run.
         folder: receives the Trainer's checkpoints.
     """
+    evaluation_share = min(1 / schedule.evaluations, ONCE)
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=schedule.epochs,
@@ -116,9 +118,9 @@ def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
         seed=schedule.seed,
         logging_steps=LOGGING_SHARE,
         eval_strategy="steps",
-        eval_steps=1 / schedule.evaluations,
+        eval_steps=evaluation_share,
         save_strategy="steps",
-        save_steps=1 / schedule.evaluations,
+        save_steps=evaluation_share,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_cer",

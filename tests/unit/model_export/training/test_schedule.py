@@ -2,6 +2,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from transformers.trainer_callback import TrainerState
 
 from model_export.training import schedule
 from model_export.training.schedule import (
@@ -25,6 +26,14 @@ def test_matching_has_its_own_length_rate_and_measure(tmp_path: Path) -> None:
 def test_steps_replace_epochs(tmp_path: Path) -> None:
     assert training_arguments(Schedule(), tmp_path).max_steps == -1
     assert training_arguments(Schedule(max_steps=7), tmp_path).max_steps == 7
+
+
+@pytest.mark.parametrize(("evaluations", "steps"), [(1, 1200), (2, 600), (20, 60)])
+def test_a_run_is_evaluated_so_many_times(tmp_path: Path, evaluations: int, steps: int) -> None:
+    arguments = training_arguments(Schedule(evaluations=evaluations), tmp_path)
+    state = TrainerState()
+    state.compute_steps(arguments, max_steps=1200)
+    assert (state.eval_steps, state.save_steps) == (steps, steps)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
