@@ -1,4 +1,4 @@
-"""Rows of a manifest, and what they amount to."""
+"""Rows of a manifest, what they are made of and what they amount to."""
 
 import hashlib
 import json
@@ -23,6 +23,23 @@ class Row:
     audio: str
     text: str
     seconds: float
+    speaker: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A recording of a corpus, before it becomes a row.
+
+    Attributes:
+        recording: audio file.
+        text: in lower case.
+        speaker: name inside the corpus.
+        split: train, dev or test.
+    """
+
+    recording: Path
+    text: str
     speaker: str
     split: str
 

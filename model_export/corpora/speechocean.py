@@ -9,28 +9,12 @@ others are learned from.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from model_export.corpora.rows import Sentence
 
 HALVES = ("train", "test")
 PARTS = 5
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """One recording.
-
-    Attributes:
-        recording: WAV file.
-        text: in lower case.
-        speaker: four digits.
-        split: train, dev or test.
-    """
-
-    recording: Path
-    text: str
-    speaker: str
-    split: str
 
 
 def read_sentences(repository: Path) -> Iterator[Sentence]:
