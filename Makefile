@@ -9,7 +9,8 @@
 # CORPUS=...    manifest that `make english` trains on, with the splits train and dev
 # PEOPLE=...    the same, of people, made by `make english-people` from
 # QUEEN=...     the unpacked package flight-of-the-amazon-queen, and
-# SPEECHOCEAN=... a clone of speechocean762
+# SPEECHOCEAN=... a clone of speechocean762; and, if named, of more people:
+# LIBRISPEECH=... AN4=... COMMON_VOICE=... folders that model_export/corpora/*.py of these names describe
 # LM=...        n-gram model that its bundle takes along, made by `make english-lm`
 # TEXT=...      folder that `make english-corpus` reads, made by model_export.corpora.english_text
 # HOURS=...     how much of it `make english-corpus` speaks
@@ -30,6 +31,11 @@ CORPUS ?= data/synthetic-en/manifest.jsonl
 PEOPLE ?= data/english-people/manifest.jsonl
 QUEEN ?= data/queen
 SPEECHOCEAN ?= data/speechocean762
+LIBRISPEECH ?=
+AN4 ?=
+COMMON_VOICE ?=
+MORE_PEOPLE = $(if $(LIBRISPEECH),--librispeech $(LIBRISPEECH)) $(if $(AN4),--an4 $(AN4)) \
+	$(if $(COMMON_VOICE),--common-voice $(COMMON_VOICE))
 LM ?=
 TEXT ?= data/english-text
 HOURS ?= 14
@@ -157,7 +163,8 @@ english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TE
 		--like service/bundles/english --max-bytes 10500000
 
 english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_people.py tells how to get them)
-	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE))
+	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE)) \
+		$(MORE_PEOPLE)
 
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS, PEOPLE and LM
 	@echo "==> Fine-tuning $(BASE) on $(CORPUS), then $(PEOPLE); stopped runs go on where they were"
