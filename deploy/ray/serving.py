@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_S = 2.0  # for what is closed after the last answer
 LOOK_S = 0.05
-CONNECT_S = 1.0
+ANSWER_S = 5.0  # a replica that loads its model answers late
+MAX_METRICS_BYTES = 2**20
+OURS = b"\nstt_ready "
 
 
 class Ports(BaseModel):
@@ -113,28 +115,40 @@ class Speech:
 class Targets:
     """Tells Prometheus where the replicas' metrics are, by its HTTP service discovery.
 
-    Nothing is kept: what answers on one of the ports is a target, so neither deaths nor restarts
-    leave anything stale.
+    Nothing is kept: what tells our metrics on one of the ports is a target, so neither deaths nor
+    restarts leave anything stale, and what others serve there is none.
     """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
     async def __call__(self) -> list[dict[str, list[str]]]:
-        """The ports that take connections, on all nodes."""
-        nodes = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
-        looks = [_answers(node, port) for node in set(nodes) for port in self._ports.all()]
-        return [{"targets": sorted(filter(None, await asyncio.gather(*looks)))}]
+        """The ports where replicas' metrics are found within `ANSWER_S`, on all nodes."""
+        nodes = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+        places = [(node, port) for node in nodes for port in self._ports.all()]
+        ours = await asyncio.gather(*(_is_replica(node, port) for node, port in places))
+        found = [f"{node}:{port}" for (node, port), yes in zip(places, ours, strict=True) if yes]
+        return [{"targets": sorted(found)}]
 
 
-async def _answers(node: str, port: int) -> str | None:
+async def _is_replica(node: str, port: int) -> bool:
     try:
-        async with asyncio.timeout(CONNECT_S):
-            _, writer = await asyncio.open_connection(node, port)
-    except OSError:  # refused, or TimeoutError
-        return None
-    writer.close()
-    return f"{node}:{port}"
+        async with asyncio.timeout(ANSWER_S):
+            await _find_ours(node, port)
+    # Refused, reset or TimeoutError; ended, or a megabyte, without them.
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return False
+    return True
+
+
+async def _find_ours(node: str, port: int) -> None:
+    """Read metrics until ours begin."""
+    reader, writer = await asyncio.open_connection(node, port, limit=MAX_METRICS_BYTES)
+    try:
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        await reader.readuntil(OURS)
+    finally:
+        writer.close()
 
 
 def offer_metrics(registry: CollectorRegistry, ports: Ports) -> None:
