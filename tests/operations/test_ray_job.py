@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pyarrow.parquet as pq
 import pytest
 from patience import PATIENCE_S
-from ray_processes import FOLDER, below, environment, needs_ray, wait_until
+from ray_processes import FOLDER, below, driver, environment, needs_ray, wait_until
 from recordings import recordings
 
 from service.config import PACKAGED_BUNDLE
@@ -22,23 +21,11 @@ BATCH_SIZE = 4
 WORKER = "ray::MapWorker"
 
 
-@contextmanager
 def job(source, out, *arguments):
+    """The job, once its Ray runs."""
     command = [sys.executable, FOLDER / "transcribe.py", source, "--out", out, *arguments]
-    with (
-        out.with_suffix(".log").open("ab") as log,
-        subprocess.Popen(
-            list(map(str, command)),
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
+    log = out.with_suffix(".log")
+    return driver(command, log, "Started a local Ray instance", stdout=subprocess.PIPE)
 
 
 def rows_of(folder):
@@ -81,9 +68,9 @@ def test_two_actors_a_killed_run_and_a_killed_actor_leave_each_result_once(folde
     out = tmp_path / "out"
     many = ("--actors", "2", "--batch-size", BATCH_SIZE)
     with job(folder, out, *many) as first:
-        wait_until(lambda: len(list(out.glob("*.jsonl"))) >= 3, "parts of the first run")
-        workers = below(first.pid, WORKER)
-        first.kill()
+        first.wait_until(lambda: len(list(out.glob("*.jsonl"))) >= 3, "parts of the first run")
+        workers = below(first.process.pid, WORKER)
+        first.process.kill()
     wait_until(
         lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), "its actors' end"
     )
@@ -92,12 +79,12 @@ def test_two_actors_a_killed_run_and_a_killed_actor_leave_each_result_once(folde
     assert 0 < len(rows_of(out)) < total / 2
 
     with job(folder, out, *many) as second:
-        wait_until(lambda: len(list(out.glob("*.jsonl"))) >= len(kept) + 3, "more parts")
-        wait_until(lambda: len(below(second.pid, WORKER)) == 2, "both actors")
-        victim, _ = below(second.pid, WORKER)
+        second.wait_until(lambda: len(list(out.glob("*.jsonl"))) >= len(kept) + 3, "more parts")
+        second.wait_until(lambda: len(below(second.process.pid, WORKER)) == 2, "both actors")
+        victim, _ = below(second.process.pid, WORKER)
         os.kill(victim, signal.SIGKILL)
-        said = second.communicate(timeout=PATIENCE_S)[0]
-        assert second.returncode == 1  # some files failed
+        said = second.process.communicate(timeout=PATIENCE_S)[0]
+        assert second.process.returncode == 1  # some files failed
 
     uris = [row["uri"] for row in rows_of(out)]
     assert len(uris) == len(set(uris)) == total
@@ -119,7 +106,7 @@ def test_a_list_of_uris_becomes_parquet_with_reasons(folder, tmp_path):
     uris = [good.as_uri(), f"local://{good}", str(folder / "missing.wav")]
     listed.write_text("\n".join([*uris, uris[0]]))
     with job(f"@{listed}", tmp_path / "out", "--format", "parquet") as only:
-        only.communicate(timeout=PATIENCE_S)
+        only.process.communicate(timeout=PATIENCE_S)
     (part,) = (tmp_path / "out").glob("*.parquet")
     rows = {row["uri"]: row for row in pq.read_table(part).to_pylist()}
     assert list(rows) == uris

@@ -5,16 +5,18 @@ import importlib
 import os
 import re
 import signal
+import socket
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
-from ray_processes import FOLDER, below, needs_ray, wait_until
-from ray_serving import is_ready, scrape, serving, targets
+from prometheus_client import CollectorRegistry, start_http_server
+from ray_processes import FOLDER, below, needs_ray
+from ray_serving import free_ports, ready, scrape, serving, targets
 from recordings import cer, recordings
 from socket_client import of_type, pcm, streaming
 
@@ -105,14 +107,56 @@ def test_a_killed_replica_costs_only_the_requests_inside_it_and_is_replaced(clus
     wanted = recordings() * 12
     with ThreadPoolExecutor(CLIENTS) as pool:
         pending = [pool.submit(ask, client, one) for one in wanted]
-        wait_until(lambda: sum(one.done() for one in pending) >= len(wanted) // 4, "some answers")
+        cluster.wait_until(
+            lambda: sum(one.done() for one in pending) >= len(wanted) // 4, "some answers"
+        )
         os.kill(replicas[0], signal.SIGKILL)
         answers = [one.result() for one in pending]
     assert [text for _, text in answers] == [expected[one.path] for one in wanted]
     errors = [status for statuses, _ in answers for status in statuses[:-1]]
     assert len(errors) <= CLIENTS
-    wait_until(lambda: len(below(cluster.process.pid, REPLICA)) == 2, "another replica")
-    wait_until(lambda: len(targets(client)) == 2 and is_ready(client), "its metrics")
+    cluster.wait_until(lambda: len(below(cluster.process.pid, REPLICA)) == 2, "another replica")
+    cluster.wait_until(lambda: len(ready(client)) == 2, "its metrics")
+
+
+@pytest.fixture
+def ports(module, monkeypatch):
+    """Those that `Targets` looks at, on this machine."""
+    node = {"NodeManagerAddress": "127.0.0.1", "Alive": True}
+    monkeypatch.setattr(module.ray, "nodes", lambda: [node])
+    return module.Ports(first_metrics_port=free_ports(4), metrics_ports=4)
+
+
+@contextmanager
+def metrics_on(port, registry):
+    server, thread = start_http_server(port, "127.0.0.1", registry=registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def test_only_what_tells_our_metrics_is_a_target(module, ports):
+    foreign, ours, hanging_up, _ = ports.all()
+
+    async def hang_up(_, writer):
+        writer.close()
+
+    with (
+        metrics_on(foreign, CollectorRegistry()),
+        metrics_on(ours, Metrics(CollectorRegistry()).registry),
+    ):
+        async with await asyncio.start_server(hang_up, "127.0.0.1", hanging_up):
+            found = await module.Targets.func_or_class(ports)()
+    assert found == [{"targets": [f"127.0.0.1:{ours}"]}]
+
+
+async def test_a_listener_that_says_nothing_is_not_waited_for(module, ports, monkeypatch):
+    monkeypatch.setattr(module, "ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", ports.first_metrics_port)):
+        assert await module.Targets.func_or_class(ports)() == [{"targets": []}]
 
 
 def test_the_file_and_the_code_agree(module):
