@@ -2,16 +2,27 @@
 
 A model that went on to learn from other data hears that better and what it knew worse. Between
 the two lies one that keeps much of both (Wortsman et al., CVPR 2022, arXiv 2109.01903, and their
-model soups, ICML 2022, arXiv 2203.05482), if the second began where the first ended.
+model soups, ICML 2022, arXiv 2203.05482), if the second began where the first ended, or both did
+where a third had. What only one of them learned is in the other as it is in the base.
 """
 
 import argparse
 from pathlib import Path
 
-from model_export.checkpoint import ModelSpec, load_spec, read_tensors, write_checkpoint
-from model_export.errors import CheckpointInvalid
+from torch import Tensor
 
-OWN = {"base", "base_revision", "base_commit", "languages", "data"}  # of a run, not of its weights
+from model_export.checkpoint import (
+    ModelSpec,
+    build_from_spec,
+    load_spec,
+    read_tensors,
+    write_checkpoint,
+)
+from model_export.errors import CheckpointInvalid
+from model_export.mixing.freezing import trained_tensors
+
+# Of a run, not of its weights.
+OWN = {"base", "base_revision", "base_commit", "languages", "data", "also_train"}
 
 
 def blend(options: argparse.Namespace) -> None:
@@ -21,7 +32,7 @@ def blend(options: argparse.Namespace) -> None:
 
 
 def blend_checkpoints(first: Path, second: Path, share: float, out: Path) -> None:
-    """Mean of the trained tensors of two checkpoints of the same kind.
+    """Mean of the trained tensors of two checkpoints of the same kind, whatever each learned.
 
     Args:
         first: folder of one checkpoint.
@@ -30,6 +41,7 @@ def blend_checkpoints(first: Path, second: Path, share: float, out: Path) -> Non
         out: folder to write; it must not exist.
 
     Raises:
+        BaseUnavailable: one learned more than the other, and the base cannot be found.
         CheckpointInvalid: one is no checkpoint, they are of different kinds, the share lies
             outside, or `out` exists.
     """
@@ -38,12 +50,19 @@ def blend_checkpoints(first: Path, second: Path, share: float, out: Path) -> Non
     if out.exists():
         raise CheckpointInvalid(f"{out} exists")
     spec = _common_spec(first, second)
-    one, other = read_tensors(first), read_tensors(second)
-    if one.keys() != other.keys():
-        odd = sorted(one.keys() ^ other.keys())
-        raise CheckpointInvalid(f"{odd[0]} is in only one of {first} and {second}")
+    one, other = _alike(spec, read_tensors(first), read_tensors(second))
     mixed = {name: one[name].lerp(other[name], share) for name in one}
     write_checkpoint(out, spec, mixed)
+
+
+def _alike(
+    spec: ModelSpec, one: dict[str, Tensor], other: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Both with all that either learned."""
+    if one.keys() == other.keys():
+        return one, other
+    base = trained_tensors(build_from_spec(spec))
+    return base | one, base | other
 
 
 def _common_spec(first: Path, second: Path) -> ModelSpec:
@@ -54,4 +73,5 @@ def _common_spec(first: Path, second: Path) -> ModelSpec:
             raise CheckpointInvalid(f"{first} has {name} {value}, {second} has {found[name]}")
     languages = tuple(dict.fromkeys((*one.languages, *other.languages)))
     data = tuple(dict.fromkeys((*one.data, *other.data)))
-    return other.model_copy(update={"languages": languages, "data": data})
+    also_train = tuple(dict.fromkeys((*one.also_train, *other.also_train)))
+    return other.model_copy(update={"languages": languages, "data": data, "also_train": also_train})

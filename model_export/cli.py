@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_blend(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("first", type=Path, help="checkpoint")
-    add("second", type=Path, help="checkpoint that began with the first (finetune --start)")
+    add("second", type=Path, help="one that began with it, or where it did (finetune --start)")
     add("--share", default=0.5, type=float, help="of the second, 0 to 1 (%(default)s)")
     add("--out", required=True, type=Path, help="checkpoint folder; must not exist")
 

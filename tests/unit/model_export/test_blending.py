@@ -13,6 +13,7 @@ from model_export.checkpoint import (
     save_checkpoint,
 )
 from model_export.cli import main
+from model_export.mixing.freezing import trained_tensors
 
 
 @pytest.fixture
@@ -42,6 +43,25 @@ def test_a_blend_is_the_mean_of_each_weight(two: tuple[Path, Path], tmp_path: Pa
 def test_it_tells_the_data_of_both(two: tuple[Path, Path], tmp_path: Path) -> None:
     blend(*two, tmp_path / "out")
     assert load_spec(tmp_path / "out").data == ("shared#train", "first#train", "second#train")
+
+
+def test_what_only_one_learned_is_the_others_base(
+    two: tuple[Path, Path], spec: ModelSpec, tmp_path: Path
+) -> None:
+    more = spec.model_copy(update={"also_train": ("all",)})
+    base, model = trained_tensors(build_from_spec(more)), build_from_spec(more)
+    torch.manual_seed(7)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    save_checkpoint(two[1], more, model)
+    blend(*two, tmp_path / "out")
+    _, found = load_checkpoint(tmp_path / "out")
+    learned = load_file(two[0] / WEIGHTS_FILE)
+    names = {name for name, _ in found.named_parameters()}
+    assert names > learned.keys()
+    for name, value in trained_tensors(found).items():
+        first, second = learned.get(name, base[name]), model.get_parameter(name)
+        torch.testing.assert_close(value, 0.75 * first + 0.25 * second)
 
 
 def test_checkpoints_of_different_kinds_are_refused(
