@@ -54,13 +54,19 @@ ENGLISH_VOICES := --voices kokoro:$(KOKORO_NAMES)@6 --voices flite:slt,rms@2 \
 	--dev-voices kokoro:af_nova,am_liam,bf_lily,bm_daniel
 ENGLISH_TEXTS = $(addprefix $(TEXT)/,austen.txt wordnet.txt chat.txt addresses.txt numbers.txt)
 ENGLISH_MODEL := --language en --digits spell --add 2 --replace last:2 --mixer wsm --window 8 \
-	--also-train final-norm --cache-features runs/cache
+	--also-train final-norm
+ENGLISH_PEOPLE = $(ENGLISH_MODEL) --start runs/english-voices --train '$(PEOPLE)\#train' \
+	--train '$(CORPUS)\#train' --dev '$(PEOPLE)\#dev' --augment-batches --batch-seconds 200 \
+	--evaluations 7
 ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-0880.flac)
 ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0)' \
 	--data 'RHVoice alan, bdl, clb, slt (LGPL-2.1) and SVOX Pico en-US, en-GB (Apache-2.0)' \
 	--data 'flite voices slt and rms (free licence of CMU)'
 PEOPLE_DATA := --data 'speechocean762 by Zhang et al. (CC BY 4.0), all but 45 speakers' \
-	--data 'dialogue of Flight of the Amazon Queen by Passfield and Stamatiadis (its free licence)'
+	--data 'dialogue of Flight of the Amazon Queen by Passfield and Stamatiadis (its free licence)' \
+	--data 'LibriSpeech dev-clean by Panayotov et al. (CC BY 4.0), 16 of its speakers' \
+	--data 'AN4 by Carnegie Mellon University (its free licence), all but 15 speakers' \
+	--data 'Common Voice, first release, part dev, by Mozilla (CC0 1.0)'
 ENGLISH_LM = --language-model $(LM) --lm-weight 1.7 --word-score 1.0 --beam 250 \
 	--lm-text 'Jane Austen without Sense and Sensibility (public domain)' \
 	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
@@ -169,12 +175,14 @@ english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_pe
 english: $(DEV_STAMP) ## train and export an English bundle like the shipped one, from BASE, CORPUS, PEOPLE and LM
 	@echo "==> Fine-tuning $(BASE) on $(CORPUS), then $(PEOPLE); stopped runs go on where they were"
 	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_MODEL) --copies 2 --epochs 4 \
-		--train '$(CORPUS)#train' --dev '$(CORPUS)#dev' --out runs/english-voices
-	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_MODEL) --epochs 4 \
-		--start runs/english-voices --train '$(PEOPLE)#train' --train '$(CORPUS)#train' \
-		--dev '$(PEOPLE)#dev' --dev '$(CORPUS)#dev' --out runs/english-people
-	@test -d runs/english-run || $(BIN)/wsm-export blend runs/english-voices \
-		runs/english-people --share 0.4 --out runs/english-run
+		--cache-features runs/cache --train '$(CORPUS)#train' --dev '$(CORPUS)#dev' \
+		--out runs/english-voices
+	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_PEOPLE) --max-steps 1400 \
+		--out runs/english-top
+	@$(BIN)/wsm-export finetune --base $(BASE) $(ENGLISH_PEOPLE) --max-steps 1800 \
+		--also-train all --learning-rate 1.5e-4 --out runs/english-whole
+	@test -d runs/english-run || $(BIN)/wsm-export blend runs/english-top \
+		runs/english-whole --share 0.5 --out runs/english-run
 	@$(BIN)/wsm-export export runs/english-run --out runs/english --name english \
 		--precision int8 --ranges '$(PEOPLE)#dev' --weights float16 --longest-pass 28 \
 		$(if $(LM),$(ENGLISH_LM)) $(ENGLISH_DATA) $(PEOPLE_DATA) \
@@ -182,7 +190,7 @@ english: $(DEV_STAMP) ## train and export an English bundle like the shipped one
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
 		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
 		--notes model_export/corpora/english_notes.md \
-		--summary 'Trained on synthetic voices and on eight hours of people.'
+		--summary 'Trained on synthetic voices and on fifteen hours of people.'
 
 english-live: $(DEV_STAMP) ## train and export an English bundle for live audio, from LIVE_BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(LIVE_BASE) on $(CORPUS); stopped runs go on; wants a GPU"

@@ -123,23 +123,38 @@ NOTE = (
 
 
 def score(transcribe: Transcribe, pairs: Sequence[tuple[Clip, FloatArray]]) -> Score:
-    """Transcribe everything; the speed is that of the clips of 2 to 10 s."""
-    timed = [w for _, w in pairs if TIMED_S[0] <= len(w) / SAMPLE_RATE_HZ <= TIMED_S[1]]
-    with ThreadPoolExecutor(options.CORES) as pool:
-        transcribe(pairs[0][1])
-        began_s = time.perf_counter()
-        list(pool.map(transcribe, timed))
-        taken_s = time.perf_counter() - began_s
-        hypotheses = list(pool.map(transcribe, [waveform for _, waveform in pairs]))
+    """Transcribe everything and count what is wrong."""
+    texts, speed = hear(transcribe, [waveform for _, waveform in pairs])
     references = [normaliser()(clip.text) for clip, _ in pairs]
-    hypotheses = [normaliser()(text) for text in hypotheses]
+    hypotheses = [normaliser()(text) for text in texts]
     counts = [jiwer.process_words(r, h) for r, h in zip(references, hypotheses, strict=True)]
     return Score(
         words=np.array([len(text.split()) for text in references]),
         errors=np.array([c.substitutions + c.deletions + c.insertions for c in counts]),
         cer_percent=100 * jiwer.cer(references, hypotheses),
-        speed=sum(map(len, timed)) / SAMPLE_RATE_HZ / taken_s if timed else float("nan"),
+        speed=speed,
     )
+
+
+def hear(transcribe: Transcribe, waveforms: Sequence[FloatArray]) -> tuple[list[str], float]:
+    """Text of each waveform, and the speed of those of 2 to 10 s, which come first."""
+    places = sorted(range(len(waveforms)), key=lambda place: not is_timed(waveforms[place]))
+    ordered = [waveforms[place] for place in places]
+    timed = list(filter(is_timed, ordered))
+    with ThreadPoolExecutor(options.CORES) as pool:
+        transcribe(waveforms[0])
+        began_s = time.perf_counter()
+        texts = list(pool.map(transcribe, timed))
+        taken_s = time.perf_counter() - began_s
+        texts += pool.map(transcribe, ordered[len(timed) :])
+    by_place = dict(zip(places, texts, strict=True))
+    speed = sum(map(len, timed)) / SAMPLE_RATE_HZ / taken_s if timed else float("nan")
+    return [by_place[place] for place in range(len(waveforms))], speed
+
+
+def is_timed(waveform: FloatArray) -> bool:
+    """Whether a waveform `[samples]` is of a length whose speed is told."""
+    return TIMED_S[0] <= len(waveform) / SAMPLE_RATE_HZ <= TIMED_S[1]
 
 
 def rows(scores: dict[str, Score]) -> list[list[str]]:
