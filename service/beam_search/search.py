@@ -39,6 +39,7 @@ LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the mod
 BEAM_THRESHOLD = 14.0  # natural logarithm; twice as much halves the speed, for the same words
 BEAM_TOKENS = 40  # best tokens of a frame that are tried
 CACHED_HOT_WORDS = 16
+NOTHING = np.empty(0, np.intp)  # labels of a piece without words
 
 
 class BeamSearch:
@@ -119,7 +120,7 @@ class BeamSearch:
         longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
         for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames, part):
             frames = log_posteriors[start:end]
-            labels = self._best_path(frames, hot_words)
+            labels = self._best_path(frames, hot_words) if self._hears(frames) else NOTHING
             path = TokenPath(labels, frames, first_frame=start)
             words = read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s)
             yield Passage(list(words), end)
@@ -128,6 +129,15 @@ class BeamSearch:
         """Begin to find the words of an utterance that is still being said; see `words`."""
         decoder = self._decoder(hot_words, min(BEAM, self._facts.beam))
         return GrowingWords(decoder, self._vocabulary, frame_s)
+
+    def _hears(self, log_posteriors: FloatArray) -> bool:
+        """Whether a word's token is the likeliest of some frame.
+
+        Where none is, a search would still make short words of noise: each is rewarded, and a
+        model that hears no speech at all may not be sure of its blanks.
+        """
+        best = log_posteriors.argmax(axis=1)
+        return not np.isin(best, (self._vocabulary.blank_id, self._delimiter_id)).all()
 
     def _best_path(
         self, log_posteriors: FloatArray, hot_words: Sequence[str]

@@ -60,6 +60,15 @@ def test_the_likeliest_words_are_found(beam_search, said, text):
     assert decode(beam_search, said).text == text
 
 
+def test_where_no_letter_is_the_likeliest_there_is_no_word(path):
+    eager = BeamSearch(VOCABULARY, facts(word_score=8.0), path)
+    noise = np.zeros((100, len(VOCABULARY.tokens)), np.float32)
+    noise[:, VOCABULARY.blank_id] = 2.0
+    assert decode(eager, noise).text == ""
+    noise[40, VOCABULARY.tokens.index("s")] = 2.1
+    assert decode(eager, noise).text != ""
+
+
 def test_words_have_the_times_of_their_frames(beam_search):
     found = decode(beam_search, "__tthe_||s_e_aa_", duration_s=15.5 * FRAME_S)
     times = [(word.start_s, word.end_s) for word in found.words]
