@@ -62,11 +62,11 @@ ENGLISH_CLIPS := $(addprefix tests/assets/speech/,kokoro-001936.opus librivox-08
 ENGLISH_DATA := --data 'synthetic English speech: Kokoro-82M voices (Apache-2.0)' \
 	--data 'RHVoice alan, bdl, clb, slt (LGPL-2.1) and SVOX Pico en-US, en-GB (Apache-2.0)' \
 	--data 'flite voices slt and rms (free licence of CMU)'
-PEOPLE_DATA := --data 'speechocean762 by Zhang et al. (CC BY 4.0), all but 45 speakers' \
+PEOPLE_DATA = --data 'speechocean762 by Zhang et al. (CC BY 4.0), all but 45 speakers' \
 	--data 'dialogue of Flight of the Amazon Queen by Passfield and Stamatiadis (its free licence)' \
-	--data 'LibriSpeech dev-clean by Panayotov et al. (CC BY 4.0), 16 of its speakers' \
-	--data 'AN4 by Carnegie Mellon University (its free licence), all but 15 speakers' \
-	--data 'Common Voice, first release, part dev, by Mozilla (CC0 1.0)'
+	$(if $(LIBRISPEECH),--data 'LibriSpeech dev-clean by Panayotov et al. (CC BY 4.0)') \
+	$(if $(AN4),--data 'AN4 by Carnegie Mellon University (its free licence)') \
+	$(if $(COMMON_VOICE),--data 'Common Voice by Mozilla, first release, part dev (CC0 1.0)')
 ENGLISH_LM = --language-model $(LM) --lm-weight 1.7 --word-score 1.0 --beam 250 \
 	--lm-text 'Jane Austen without Sense and Sensibility (public domain)' \
 	--lm-text 'WordNet usage examples (WordNet licence)' --lm-text 'chitchat-dataset (MIT)' \
@@ -168,7 +168,7 @@ english-lm: $(DEV_STAMP) ## make LM, the n-gram model of `make english`, from TE
 		$(addprefix --held-out ,$(wildcard $(TEXT)/held-out/*.txt)) \
 		--like service/bundles/english --max-bytes 10500000
 
-english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN and SPEECHOCEAN (english_people.py tells how to get them)
+english-people: $(DEV_STAMP) ## make PEOPLE of QUEEN, SPEECHOCEAN and what else is named (english_people.py tells how to get them)
 	@$(BIN)/python -m model_export.corpora.english_people $(QUEEN) $(SPEECHOCEAN) $(dir $(PEOPLE)) \
 		$(MORE_PEOPLE)
 
@@ -190,7 +190,7 @@ english: $(DEV_STAMP) ## train and export an English bundle like the shipped one
 		$(addprefix --measured ,$(wildcard runs/measured/*.json)) \
 		--base-name openai/whisper-base --base-licence MIT --licence Apache-2.0 \
 		--notes model_export/corpora/english_notes.md \
-		--summary 'Trained on synthetic voices and on fifteen hours of people.'
+		--summary 'Trained on synthetic voices and on people.'
 
 english-live: $(DEV_STAMP) ## train and export an English bundle for live audio, from LIVE_BASE, CORPUS and LM
 	@echo "==> Fine-tuning $(LIVE_BASE) on $(CORPUS); stopped runs go on; wants a GPU"
