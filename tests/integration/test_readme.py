@@ -144,7 +144,7 @@ def test_what_is_done_without_a_server_is_done(line, folder, server):
     if "--out" in line:
         assert {path.name for path in (folder / "texts").iterdir()} == {"first.srt", "first.json"}
     else:
-        assert "recording.flac: he was not an ill spouse young man" in said.splitlines()
+        assert "recording.flac: he was not an ill disposed young man" in said.splitlines()
 
 
 @pytest.mark.parametrize("program", of_kind("program"), ids=lambda lines: lines[0])
