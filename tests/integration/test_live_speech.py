@@ -45,7 +45,8 @@ async def test_what_a_browser_records_is_heard_as_it_arrives(server, name):
     assert of_type(messages, "partial")
     (final,) = of_type(messages, "final")
     clip = next(clip for clip in CLIPS if clip.path.name == "librivox-0890.flac")
-    assert cer(clip.text, final["text"]) <= cer(clip.text, server.transcribe(data)["text"]) + 0.05
+    a_word = 5 / len(clip.text)  # more may be misheard
+    assert cer(clip.text, final["text"]) <= cer(clip.text, server.transcribe(data)["text"]) + a_word
 
 
 async def test_quiet_speech_is_heard_and_minutes_of_a_quiet_room_say_nothing(server):
