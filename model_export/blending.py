@@ -7,19 +7,19 @@ where a third had. What only one of them learned is in the other as it is in the
 """
 
 import argparse
+from collections.abc import Set
 from pathlib import Path
 
 from torch import Tensor
 
 from model_export.checkpoint import (
     ModelSpec,
-    build_from_spec,
+    load_checkpoint,
     load_spec,
     read_tensors,
     write_checkpoint,
 )
 from model_export.errors import CheckpointInvalid
-from model_export.mixing.freezing import trained_tensors
 
 # Of a run, not of its weights.
 OWN = {"base", "base_revision", "base_commit", "languages", "data", "also_train"}
@@ -42,27 +42,32 @@ def blend_checkpoints(first: Path, second: Path, share: float, out: Path) -> Non
 
     Raises:
         BaseUnavailable: one learned more than the other, and the base cannot be found.
-        CheckpointInvalid: one is no checkpoint, they are of different kinds, the share lies
-            outside, or `out` exists.
+        CheckpointInvalid: one is no checkpoint or damaged, they are of different kinds, the share
+            lies outside, or `out` exists.
     """
     if not 0 <= share <= 1:
         raise CheckpointInvalid(f"the share of {second} is {share:g}; it must lie in 0 to 1")
     if out.exists():
         raise CheckpointInvalid(f"{out} exists")
     spec = _common_spec(first, second)
-    one, other = _alike(spec, read_tensors(first), read_tensors(second))
+    one, other = _alike(first, second)
     mixed = {name: one[name].lerp(other[name], share) for name in one}
     write_checkpoint(out, spec, mixed)
 
 
-def _alike(
-    spec: ModelSpec, one: dict[str, Tensor], other: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _alike(first: Path, second: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Both with all that either learned."""
+    one, other = read_tensors(first), read_tensors(second)
     if one.keys() == other.keys():
         return one, other
-    base = trained_tensors(build_from_spec(spec))
-    return base | one, base | other
+    names = one.keys() | other.keys()
+    return _parameters(first, names), _parameters(second, names)
+
+
+def _parameters(folder: Path, names: Set[str]) -> dict[str, Tensor]:
+    """Of the whole model, which refuses a checkpoint that does not hold what it should."""
+    _, model = load_checkpoint(folder)
+    return {name: model.get_parameter(name).detach() for name in names}
 
 
 def _common_spec(first: Path, second: Path) -> ModelSpec:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model_export.checkpoint import (
     WEIGHTS_FILE,
@@ -62,6 +62,19 @@ def test_what_only_one_learned_is_the_others_base(
     for name, value in trained_tensors(found).items():
         first, second = learned.get(name, base[name]), model.get_parameter(name)
         torch.testing.assert_close(value, 0.75 * first + 0.25 * second)
+
+
+def test_a_checkpoint_that_lacks_what_it_learned_is_refused(
+    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = load_file(two[1] / WEIGHTS_FILE)
+    lost = min(tensors)
+    save_file(
+        {name: value for name, value in tensors.items() if name != lost}, two[1] / WEIGHTS_FILE
+    )
+    assert blend(*two, tmp_path / "out") == 2
+    assert lost in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_checkpoints_of_different_kinds_are_refused(
