@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from model_export.arguments import DATA_HELP, add_text, count, positive
+from model_export.attention_decoder.arguments import add_attention_decoder
 from model_export.errors import ExportError
 from model_export.paper.arguments import add_arguments as add_paper
 from model_export.synthesis.arguments import add_arguments
@@ -17,6 +18,7 @@ from service.options import Decoding
 
 # Subcommands that need less than `commands` imports: most begin seconds sooner without torch.
 APART = {
+    "attention-decoder": "model_export.attention_decoder.command",
     "blend": "model_export.blending",
     "inspect": "model_export.inspection",
     "language-model": "model_export.language_model.command",
@@ -52,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="wsm-export", description=__doc__)
     subcommands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     add_finetune(subcommands.add_parser("finetune", help="swap attention and fine-tune"))
+    add_attention_decoder(
+        subcommands.add_parser("attention-decoder", help="teach Whisper's a checkpoint's frames")
+    )
     _add_evaluate(subcommands.add_parser("evaluate", help="score a checkpoint or a bundle"))
     _add_blend(subcommands.add_parser("blend", help="the mean of two checkpoints"))
     _add_export(subcommands.add_parser("export", help="write a bundle, if its variants agree"))
@@ -170,10 +175,21 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("--measured", default=[], action="append", type=Path, help="record of evaluate --json")
     add("--data", default=[], action="append", help="training data, for the record")
     _add_decoding(command.add_argument_group("language model"))
+    _add_attention(command.add_argument_group("attention decoder"))
     add("--sign", type=Path, metavar="KEY", help="Ed25519 key in PEM that signs the bundle")
     add("--base-name", help="of the base, for the record")
     add("--base-licence", default="not stated")
     add("--licence", default="not stated", help="of the weights")
+
+
+def _add_attention(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--attention-decoder", type=Path, metavar="FOLDER", help="a checkpoint of it, to go along")
+    least = (
+        "how much less likely than CTC's own text one of it may be, as natural logarithm for each "
+        "character (%(default)s)"
+    )
+    add("--least-agreement", default=-1.0, type=float, metavar="X", help=least)
 
 
 if __name__ == "__main__":

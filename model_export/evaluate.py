@@ -93,7 +93,8 @@ class Recogniser:
 
     def _logits(self, waveform: FloatArray) -> FloatArray:
         if is_silent(waveform):
-            return blank_logits(len(waveform), self.samples_per_frame, self.output.vocabulary)
+            blank = blank_logits(len(waveform), self.samples_per_frame, self.output.vocabulary)
+            return np.pad(blank, ((0, 0), (0, self.output.columns - blank.shape[1])))
         lengths = np.array([len(waveform)], dtype=np.int64)
         logits, _ = self.model.infer(waveform[np.newaxis], lengths)
         row: FloatArray = logits[0]
@@ -175,7 +176,13 @@ def open_recogniser(
     frame_s = model.front_end.samples_per_frame / SAMPLE_RATE_HZ
     return _recogniser(
         EagerModel(model),
-        Output(folder.name, spec.vocabulary, spec.text_normalisation, frame_s),
+        Output(
+            folder.name,
+            spec.vocabulary,
+            spec.text_normalisation,
+            frame_s,
+            len(spec.vocabulary.tokens),
+        ),
         open_search(choice, spec.vocabulary),
         longest_pass_s=longest_pass_s,
         chunk_frames=(hearing.chunk_frames or spec.chunk_frames) if hearing.streaming else None,
@@ -212,7 +219,7 @@ def _recogniser(
     return Recogniser(
         model=model,
         output=output,
-        reader=Reader(output, search.beam_search, search.decoding),
+        reader=Reader(output, search.beam_search, search.decoding, search.attention),
         decoding=search.record + heard,
         samples_per_frame=round(output.frame_s * SAMPLE_RATE_HZ),
         longest_pass_s=longest_pass_s,

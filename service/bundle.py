@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.attention_form import AttentionDecoder
 from service.errors import InvalidBundle
 from service.streaming_form import Streaming
 
@@ -157,6 +158,8 @@ class Manifest(_Frozen):
         layers: mixing of every encoder layer, lowest first.
         input_convention: how the waveform was prepared in training, for the reader.
         streaming: the chunked form, if the bundle has one.
+        language_model: for beam search, if the bundle has one.
+        attention_decoder: for a second pass over the frames, if the bundle has one.
         files: SHA-256 by file name, for every file but the manifest.
     """
 
@@ -173,6 +176,7 @@ class Manifest(_Frozen):
     layers: tuple[LayerMixing, ...]
     streaming: Streaming | None = None
     language_model: LanguageModel | None = None
+    attention_decoder: AttentionDecoder | None = None
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
     files: dict[str, str]
     provenance: Provenance
@@ -188,14 +192,22 @@ class Manifest(_Frozen):
             needed |= {variant.file for variant in self.streaming.variants}
         if self.language_model is not None:
             needed.add(self.language_model.file)
+        if self.attention_decoder is not None:
+            needed |= set(self.attention_decoder.files)
         if missing := sorted(needed - self.files.keys()):
             raise ValueError(f"no digest for {', '.join(missing)}")
         return self
 
+    @property
+    def output_columns(self) -> int:
+        """Columns of the acoustic model's logits: labels, and frames for an attention decoder."""
+        frames = 0 if self.attention_decoder is None else self.attention_decoder.width
+        return len(self.vocabulary.tokens) + frames
+
 
 @dataclass(frozen=True)
 class Golden:
-    """The self-test: a waveform `[samples]` and its logits `[frames, vocab]`, both float32."""
+    """The self-test: a waveform `[samples]` and its logits `[frames, columns]`, both float32."""
 
     waveform: npt.NDArray[np.float32]
     logits: npt.NDArray[np.float32]
@@ -237,11 +249,11 @@ class Bundle:
                 logits = arrays[own if own in arrays else "logits"].astype(np.float32)
         except Exception as error:  # numpy and zipfile have no one error for what is no archive
             raise InvalidBundle(f"{path} cannot be read: {error}") from error
-        vocabulary_size = len(self.manifest.vocabulary.tokens)
-        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != vocabulary_size:
+        columns = self.manifest.output_columns
+        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != columns:
             raise InvalidBundle(
                 f"{path} holds waveform {waveform.shape} and logits {logits.shape}; "
-                f"expected [samples] and [frames, {vocabulary_size}]"
+                f"expected [samples] and [frames, {columns}]"
             )
         return Golden(waveform, logits)
 

@@ -117,7 +117,7 @@ class Settings(AccessSettings, BaseSettings):
     """Most device memory that ONNX Runtime's arena may take; unset takes what there is. Less leaves
     room for others, and refuses long audio sooner."""
 
-    decoding: Literal["auto", "greedy", "beam"] = "auto"
+    decoding: Literal["auto", "greedy", "beam", "attention"] = "auto"
     """How words are found where a request does not say; auto takes beam search where the bundle has
     a language model. Beam search makes fewer errors, and takes longer."""
 

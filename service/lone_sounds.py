@@ -41,14 +41,14 @@ def without_lone_sounds(
     """Logits that say nothing where a short sound is no louder than its surroundings.
 
     Args:
-        logits: `[frames, vocab]`, unnormalised.
+        logits: `[frames, columns]`, unnormalised; what lies behind the vocabulary stays as it is.
         waveform: `[samples]`, what they are of.
         vocabulary: what the columns mean.
         samples_per_frame: hop of the logits.
         sample_rate_hz: of the waveform.
 
     Returns:
-        `[frames, vocab]`; the same array where nothing is to be left out.
+        `[frames, columns]`; the same array where nothing is to be left out.
     """
     power = power_of_frames(waveform, len(logits), samples_per_frame)
     return without_weak_sounds(logits, power, vocabulary, samples_per_frame / sample_rate_hz)
@@ -58,7 +58,8 @@ def without_weak_sounds(
     logits: FloatArray, power: FloatArray, vocabulary: Vocabulary, frame_s: float
 ) -> FloatArray:
     """As `without_lone_sounds`, where only the mean power of each frame `[frames]` is left."""
-    bursts = _bursts(logits, vocabulary, frame_s)
+    labels = len(vocabulary.tokens)
+    bursts = _bursts(logits[:, :labels], vocabulary, frame_s)
     short = [one for one in bursts if (one.end - one.start) * frame_s <= LONGEST_S]
     if not short:
         return logits
@@ -66,7 +67,8 @@ def without_weak_sounds(
     lost = [one for one in short if sound.is_lost(one)]
     quieter = logits.copy()
     for burst in lost:
-        quieter[_widened(burst, PAUSE_S / 2, frame_s)] = blank_logits(1, 1, vocabulary)
+        around = _widened(burst, PAUSE_S / 2, frame_s)
+        quieter[around, :labels] = blank_logits(1, 1, vocabulary)
     return quieter
 
 

@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 
 from service.errors import InvalidRequest
 
-Decoding = Literal["greedy", "beam"]
+Decoding = Literal["greedy", "beam", "attention"]
 
 FIELDS = ("language", "model", "decoding", "hot_words")
 MAX_HOT_WORDS = 100

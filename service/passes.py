@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from service.arrays import FloatArray
 from service.audio import is_silent
 from service.batcher import Batcher, Inference, Lane
@@ -168,7 +170,8 @@ class Passes:
         if is_silent:
             manifest = self._manifest
             blank = blank_logits(waveform.size, manifest.samples_per_frame, manifest.vocabulary)
-            return Inference(blank, queue_s=0.0, inference_s=0.0)
+            unheard = manifest.output_columns - blank.shape[1]
+            return Inference(np.pad(blank, ((0, 0), (0, unheard))), queue_s=0.0, inference_s=0.0)
         return await self._batcher.submit(waveform, lane=lane, deadline_s=deadline_s)
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Literal, Self
 
+import numpy as np
+
 from service.arrays import FloatArray
+from service.attention_decoding import AttentionSearch, open_attention_search
 from service.beam_search import BeamSearch, GrowingWords
 from service.bundle import Bundle, Manifest, TextNormalisation, Vocabulary
 from service.ctc import Part, Passage, Word, greedy_passage
@@ -14,6 +17,11 @@ from service.errors import InvalidBundle, InvalidRequest
 from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding, Options
 
 Param = Literal["decoding", "hot_words"]
+
+NEEDED: dict[Decoding, str] = {
+    "beam": "language model",
+    "attention": "attention decoder",
+}
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,14 @@ class Output:
         vocabulary: of the columns.
         text_normalisation: of the text that it writes.
         frame_s: seconds from one frame to the next.
+        columns: of the logits; more than the vocabulary's, if an attention decoder's frames follow.
     """
 
     name: str
     vocabulary: Vocabulary
     text_normalisation: TextNormalisation
     frame_s: float
+    columns: int
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -40,11 +50,12 @@ class Output:
             manifest.vocabulary,
             manifest.text_normalisation,
             manifest.samples_per_frame / manifest.sample_rate_hz,
+            manifest.output_columns,
         )
 
 
 class Reader:
-    """Reads logits greedily or, where there is a language model, by beam search.
+    """Reads logits greedily or, where the bundle has what it takes, by a search.
 
     Attributes:
         default: the decoding of requests that name none.
@@ -52,10 +63,11 @@ class Reader:
     Args:
         output: how the logits are to be read.
         beam_search: with its language model, if it has one.
-        default: "auto" takes beam search where there is one.
+        attention: with its decoder, if it has one.
+        default: "auto" takes the best that there is: attention, beam search, greedy decoding.
 
     Raises:
-        InvalidBundle: beam search shall be the default, but there is no language model.
+        InvalidBundle: what shall be the default cannot be had.
     """
 
     def __init__(
@@ -63,22 +75,28 @@ class Reader:
         output: Output,
         beam_search: BeamSearch | None = None,
         default: Literal["auto"] | Decoding = "auto",
+        attention: AttentionSearch | None = None,
     ) -> None:
         self._output = output
         self._beam_search = beam_search
-        if default == "beam" and beam_search is None:
+        self._attention = attention
+        if default != "auto" and default not in self.decodings:
             raise InvalidBundle(
-                f"{output.name} has no language model, so its decoding cannot be beam",
+                f"{output.name} has no {NEEDED[default]}, so its decoding cannot be {default}",
                 found=default,
-                limit=["auto", "greedy"],
+                limit=["auto", *self.decodings],
             )
-        best: Decoding = "greedy" if beam_search is None else "beam"
-        self.default: Decoding = best if default == "auto" else default
+        self.default: Decoding = self.decodings[-1] if default == "auto" else default
 
     @property
     def decodings(self) -> tuple[Decoding, ...]:
-        """What a request may ask for."""
-        return ("greedy",) if self._beam_search is None else ("greedy", "beam")
+        """What a request may ask for, the best last."""
+        offered: list[Decoding] = ["greedy"]
+        if self._beam_search is not None:
+            offered.append("beam")
+        if self._attention is not None:
+            offered.append("attention")
+        return tuple(offered)
 
     def check(self, options: Options) -> None:
         """Refuse what `read` cannot do.
@@ -87,7 +105,7 @@ class Reader:
             InvalidRequest: beam search without a language model; hot words without beam search, or
                 with characters outside the vocabulary.
         """
-        self._search(options)
+        self._choose(options)
 
     def read(self, logits: FloatArray, duration_s: float, options: Options) -> Iterator[list[Word]]:
         """Words of one stretch after the other, so that long audio can be left half-way.
@@ -101,16 +119,26 @@ class Reader:
 
     def open(self, duration_s: float, options: Options) -> "Reading":
         """Begin to read a file whose logits come little by little; see `read`."""
-        hot_words = self._written(options.hot_words)
-        return Reading(self._output, self._search(options), hot_words, duration_s)
+        search: BeamSearch | AttentionSearch | None = None
+        match self._choose(options):
+            case "beam":
+                search = self._beam_search
+            case "attention":
+                search = self._attention
+        return Reading(self._output, search, self._written(options.hot_words), duration_s)
 
     def growing(self, options: Options) -> GrowingWords | None:
         """Begin to read an utterance that is still being said; None where it is read greedily."""
-        search = self._search(options)
-        if search is None:
+        if self._choose(options) == "greedy" or self._beam_search is None:
             return None
         hot_words = self._written(options.hot_words)
-        return search.growing(frame_s=self._output.frame_s, hot_words=hot_words)
+        return self._beam_search.growing(frame_s=self._output.frame_s, hot_words=hot_words)
+
+    def hasty(self, options: Options) -> Options:
+        """The options for words that are shown for a moment: without a second pass."""
+        if self._choose(options) != "attention":
+            return options
+        return replace(options, decoding="greedy" if self._beam_search is None else "beam")
 
     def hinted(self, options: Options, hints: Sequence[str]) -> Options:
         """The options with hints as more hot words, as far as these can be had.
@@ -130,18 +158,20 @@ class Reader:
         hot_words = tuple(dict.fromkeys(islice(all_of_them, MAX_HOT_WORDS)))
         return replace(options, hot_words=hot_words)
 
-    def _search(self, options: Options) -> BeamSearch | None:
-        """What finds the words; None for greedy decoding."""
-        asked: Decoding = options.decoding or ("beam" if options.hot_words else self.default)
-        if asked == "greedy":
-            if options.hot_words:
+    def _choose(self, options: Options) -> Decoding:
+        """How words are found; see `check`."""
+        asked = options.decoding or self.default
+        if options.hot_words:
+            if options.decoding == "greedy":
                 raise _refused("hot_words", "hot words need beam search, not greedy decoding")
-            return None
-        if self._beam_search is None:
-            param: Param = "decoding" if options.decoding else "hot_words"
-            raise _refused(param, f"{self._output.name} has no language model for beam search")
-        self._beam_search.check_hot_words(self._written(options.hot_words))
-        return self._beam_search
+            if self._beam_search is None:
+                why = f"{self._output.name} has no language model for beam search"
+                raise _refused("hot_words", why)
+            self._beam_search.check_hot_words(self._written(options.hot_words))
+            asked = "beam" if asked == "greedy" else asked
+        if asked not in self.decodings:
+            raise _refused("decoding", f"{self._output.name} has no {NEEDED[asked]}", found=asked)
+        return asked
 
     def _written(self, hot_words: Sequence[str]) -> tuple[str, ...]:
         """Hot words in the form and case of the model's texts, without repeats."""
@@ -162,7 +192,7 @@ class Reading:
     def __init__(
         self,
         output: Output,
-        search: BeamSearch | None,
+        search: BeamSearch | AttentionSearch | None,
         hot_words: tuple[str, ...],
         duration_s: float,
     ) -> None:
@@ -176,7 +206,8 @@ class Reading:
         """Words of one stretch after the other, from where the last call ended.
 
         Args:
-            logits: `[frames, vocab]`, unnormalised, from the beginning of the audio.
+            logits: `[frames, columns]`, unnormalised, from the beginning of the audio; behind the
+                vocabulary's columns may be those of an attention decoder.
             is_last: whether that is all of it; if not, the words that what follows could change
                 are not told yet.
         """
@@ -184,17 +215,22 @@ class Reading:
             self._first_frame = passage.end
             yield passage.words
 
-    def _passages(self, logits: FloatArray, part: Part) -> Iterator[Passage]:
-        frame_s, duration_s = self._output.frame_s, self._duration_s
-        if self._search is None:
-            vocabulary = self._output.vocabulary
-            yield greedy_passage(
-                logits, vocabulary, frame_s=frame_s, duration_s=duration_s, part=part
-            )
-            return
-        yield from self._search.passages(
-            logits, frame_s=frame_s, duration_s=duration_s, hot_words=self._hot_words, part=part
-        )
+    def _passages(self, outputs: FloatArray, part: Part) -> Iterator[Passage]:
+        vocabulary = self._output.vocabulary
+        logits, frames = np.split(outputs, [len(vocabulary.tokens)], axis=1)
+        logits = np.ascontiguousarray(logits)
+        times = {"frame_s": self._output.frame_s, "duration_s": self._duration_s}
+        match self._search:
+            case None:
+                yield greedy_passage(logits, vocabulary, **times, part=part)
+            case BeamSearch():
+                yield from self._search.passages(
+                    logits, **times, hot_words=self._hot_words, part=part
+                )
+            case AttentionSearch():
+                yield from self._search.passages(
+                    logits, frames, **times, hot_words=self._hot_words, part=part
+                )
 
 
 def open_reader(bundle: Bundle, default: Literal["auto"] | Decoding = "auto") -> Reader:
@@ -203,11 +239,13 @@ def open_reader(bundle: Bundle, default: Literal["auto"] | Decoding = "auto") ->
     Raises:
         InvalidBundle: see `BeamSearch` and `Reader`.
     """
-    manifest, search = bundle.manifest, None
+    manifest, beam_search, attention = bundle.manifest, None, None
     if manifest.language_model is not None:
         path = bundle.path_of(manifest.language_model.file)
-        search = BeamSearch(manifest.vocabulary, manifest.language_model, path)
-    return Reader(Output.of(manifest), search, default)
+        beam_search = BeamSearch(manifest.vocabulary, manifest.language_model, path)
+    if manifest.attention_decoder is not None:
+        attention = open_attention_search(bundle, manifest.attention_decoder, beam_search)
+    return Reader(Output.of(manifest), beam_search, default, attention)
 
 
 def _write(word: str, rules: TextNormalisation) -> str:
@@ -215,5 +253,5 @@ def _write(word: str, rules: TextNormalisation) -> str:
     return word.lower() if rules.lowercase else word
 
 
-def _refused(param: Param, why: str) -> InvalidRequest:
-    return InvalidRequest(why, found="beam" if param == "decoding" else None, param=param)
+def _refused(param: Param, why: str, found: Decoding | None = None) -> InvalidRequest:
+    return InvalidRequest(why, found=found, param=param)

@@ -22,6 +22,7 @@ from model_export.errors import BaseUnavailable, one_line
 from service.bundle import sha256_of
 
 CONFIG_FILE = "config.json"
+TOKENIZER_FILE = "tokenizer.json"  # of an attention decoder; encoders need none
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]
     RevisionNotFoundError,
 )
 
-from model_export.bases.files import CONFIG_FILE, weight_files, weight_form
+from model_export.bases.files import CONFIG_FILE, TOKENIZER_FILE, weight_files, weight_form
 from model_export.bases.preprocessor import SETTINGS_FILES
 from model_export.errors import BaseUnavailable, one_line
 
@@ -85,7 +85,8 @@ def _download(name: str, revision: str | None) -> Path:
         found = HfApi().model_info(name, revision=revision, timeout=REACHING_TIMEOUT_S)
         names = [file.rfilename for file in found.siblings or ()]
         form = weight_form(names, f"{name!r} on {constants.ENDPOINT}")
-        wanted = [CONFIG_FILE, *SETTINGS_FILES, form.file, *filter(None, [form.shards])]
+        plain = (CONFIG_FILE, TOKENIZER_FILE, *SETTINGS_FILES)
+        wanted = [*plain, form.file, *filter(None, [form.shards])]
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except (HTTPError, OSError) as error:
         raise BaseUnavailable(_explain(error, name, revision)) from error

@@ -12,6 +12,7 @@ Shapes: B batch, S samples, T frames, D width, V vocabulary.
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 from model_export.encoders.layer_calls import LayerKind, MixerInPlace
@@ -70,6 +71,7 @@ class CtcModel(nn.Module):
     Attributes:
         mixing: how each layer mixes frames; kept by surgery.
         front_end: facts for the bundle.
+        shown_after: layers whose frames go along with the logits, for a second pass; None for none.
     """
 
     def __init__(
@@ -91,11 +93,17 @@ class CtcModel(nn.Module):
         self.final_norm = final_norm
         self.head = head
         self.front_end = stem.front_end
+        self.shown_after: int | None = None
 
     @property
     def width(self) -> int:
         """D, the width of the encoder."""
         return self.head.in_features
+
+    @property
+    def output_columns(self) -> int:
+        """Columns of what it gives: labels, and the frames that go along."""
+        return self.head.out_features + (0 if self.shown_after is None else self.width)
 
     def attention_of(self, layer_index: int) -> nn.Module:
         """Whatever mixes the frames of a layer."""
@@ -125,10 +133,15 @@ class CtcModel(nn.Module):
             lengths: `[B]`, valid samples.
 
         Returns:
-            logits `[B, T, V]` and frame lengths `[B]`.
+            logits `[B, T, V]` and frame lengths `[B]`; behind the logits the frames, where they are
+            shown: `[B, T, V + D]`.
         """
-        hidden, frame_lengths = self.lower(waveforms, lengths, 0)
-        return self.upper(hidden, frame_lengths, 0), frame_lengths
+        first = self.shown_after or 0
+        hidden, frame_lengths = self.lower(waveforms, lengths, first)
+        logits = self.upper(hidden, frame_lengths, first)
+        if self.shown_after is not None:
+            logits = torch.cat([logits, hidden], dim=2)
+        return logits, frame_lengths
 
     def lower(self, waveforms: Tensor, lengths: Tensor, stop: int) -> tuple[Tensor, Tensor]:
         """Run the stem and the layers below `stop`: hidden `[B, T, D]` and frame lengths `[B]`."""

@@ -17,6 +17,7 @@ import torch
 from model_export.checkpoint import ModelSpec
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError
+from model_export.export.attention import AddedAttention
 from model_export.export.language_model import AddedLanguageModel, require_usable
 from model_export.export.model_card import model_card
 from model_export.export.parity import Parity
@@ -58,6 +59,7 @@ class BundleFacts:
         notes: Markdown for the model card.
         measurements: error rates, measured.
         language_model: to go along, if any.
+        attention: a decoder to go along, if any.
         chunk_frames: of a streaming graph, which then is the ONNX variant too; None makes none.
         longest_pass_s: cut longer audio although the encoder could take it, since training seldom
             reached it; None takes the encoder's own limit.
@@ -69,6 +71,7 @@ class BundleFacts:
     notes: str = ""
     measurements: tuple[Measurement, ...] = ()
     language_model: AddedLanguageModel | None = None
+    attention: AddedAttention | None = None
     chunk_frames: int | None = None
     longest_pass_s: float | None = None
 
@@ -105,6 +108,8 @@ def write_bundle(
         raise ExportError(f"{out} exists; a bundle is written whole or not at all")
     if facts.language_model:
         require_usable(facts.language_model.source, spec.vocabulary)
+    if facts.attention:
+        facts.attention.show_frames(model, spec)
     stream = None if facts.chunk_frames is None else StreamingModel(model, facts.chunk_frames)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -173,6 +178,10 @@ def _write_manifest(
     if language_model:
         shutil.copyfile(language_model.source, folder / language_model.facts.file)
         names.append(language_model.facts.file)
+    attention = facts.attention.form if facts.attention else None
+    if facts.attention and attention:
+        facts.attention.write(folder)
+        names += attention.files
     manifest = Manifest(
         schema_version=1,
         name=facts.name,
@@ -187,6 +196,7 @@ def _write_manifest(
         layers=tuple(model.mixing),
         streaming=form,
         language_model=language_model.facts if language_model else None,
+        attention_decoder=attention,
         variants=tuple(variants),
         files={name: sha256_of(folder / name) for name in names},
         provenance=facts.provenance,

@@ -7,11 +7,13 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from model_export.attention_decoder.checkpoint import load_decoder
 from model_export.checkpoint import ModelSpec, load_checkpoint
 from model_export.data import read_corpus
 from model_export.data.recordings import load_waveform
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import ExportError, ManifestInvalid
+from model_export.export.attention import AddedAttention
 from model_export.export.bundle import BundleFacts, created_with, write_bundle
 from model_export.export.exporters import round_weights
 from model_export.export.language_model import AddedLanguageModel, file_name
@@ -44,6 +46,7 @@ def export(options: argparse.Namespace) -> None:
         longest_pass_s=options.longest_pass,
         measurements=tuple(_read_measurement(path) for path in options.measured),
         language_model=_language_model_asked(options),
+        attention=_attention_asked(options),
     )
     variants = choose_variants(
         options.runtime or get_args(Runtime), options.precision or ["float32"]
@@ -102,6 +105,13 @@ def _language_model_asked(options: argparse.Namespace) -> AddedLanguageModel | N
         texts=tuple(options.lm_text),
     )
     return AddedLanguageModel(options.language_model, facts)
+
+
+def _attention_asked(options: argparse.Namespace) -> AddedAttention | None:
+    if options.attention_decoder is None:
+        return None
+    spec, decoder = load_decoder(options.attention_decoder)
+    return AddedAttention(spec, decoder, options.least_agreement)
 
 
 def _read_notes(path: Path) -> str:

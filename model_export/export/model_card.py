@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from service.attention_form import AttentionDecoder
 from service.bundle import LanguageModel, LayerMixing, Manifest, Measurement, TextNormalisation
 from service.streaming_form import Streaming
 
@@ -20,6 +21,7 @@ Speech recognition for: {languages}. {summary}
 - Live streams: {streaming}.
 - Text: {tokens} labels; {text}.
 - Language model: {language_model}.
+- Attention decoder: {attention_decoder}.
 - Licence of the weights: {weights_licence}.
 - Written by {created_with}.
 
@@ -60,6 +62,7 @@ def model_card(manifest: Manifest, summary: str, notes: str = "") -> str:
         tokens=len(manifest.vocabulary.tokens),
         text=_describe_text(rules),
         language_model=_describe_language_model(manifest.language_model),
+        attention_decoder=_describe_attention_decoder(manifest.attention_decoder),
         weights_licence=provenance.weights_licence,
         created_with=provenance.created_with,
         measurements=_table(manifest.measurements),
@@ -116,6 +119,16 @@ def _describe_language_model(language_model: LanguageModel | None) -> str:
         f"n-grams of {'; '.join(language_model.texts) or 'texts not stated'}; beam search with "
         f"weight {language_model.weight:g}, {language_model.word_score:g} for every word and "
         f"{language_model.beam} hypotheses"
+    )
+
+
+def _describe_attention_decoder(form: AttentionDecoder | None) -> str:
+    if form is None:
+        return "none"
+    return (
+        f"{form.layers} layers of width {form.width}; it writes, and is believed where its text is "
+        f"no more than {-form.least_agreement:g} (natural logarithm, for each character) less "
+        "likely by CTC than CTC's own"
     )
 
 

@@ -144,7 +144,7 @@ def open_int8(
     """Open an int8 variant that was written, before there is a bundle to load."""
     path = folder / variant.file
     if form is None or not form.has(variant.file):
-        vocabulary_size = model.head.out_features
+        vocabulary_size = model.output_columns
         return OnnxModel(path, device="cpu", threads=1, vocabulary_size=vocabulary_size)
     chunks = OnnxStreamingModel(path, form, device="cpu", threads=1, tuning=Tuning())
     return WholeUtterances(chunks, form, model.front_end.samples_per_frame)

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import TrainerCallback, TrainingArguments
 
 from model_export.checkpoint import (
     WEIGHTS_FILE,
@@ -20,27 +18,24 @@ from model_export.checkpoint import (
     save_checkpoint,
 )
 from model_export.data import Clip, Corpus
-from model_export.errors import TrainingRefused, TrainingStopped
+from model_export.errors import TrainingRefused
 from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
-from model_export.training.batch_augment import BatchAugmentation, BatchAugmenter
 from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.distilling import DistillingObjective
 from model_export.training.feature_cache import CacheRequest, cached_examples
 from model_export.training.matching import MatchingObjective
-from model_export.training.memory import MemoryTrimmer
 from model_export.training.objective import CtcObjective
-from model_export.training.progress import reporting_callbacks
 from model_export.training.ranks import this_process
-from model_export.training.resuming import CheckpointSeal, claim_run, newest_checkpoint, sole_user
+from model_export.training.resuming import claim_run, sole_user
+from model_export.training.running import Stage
 from model_export.training.schedule import (
     Schedule,
     distilling_arguments,
     matching_arguments,
     training_arguments,
 )
-from model_export.training.stopping import EarlyStopping, SignalStop, had_stalled
-from model_export.training.trainer import Measure, Outcome, SelectiveTrainer
+from model_export.training.trainer import Outcome, nothing_more
 from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
 from model_export.transcripts.normalisation import encode
 from service.audio import SAMPLE_RATE_HZ
@@ -126,13 +121,18 @@ class FineTuning:
         with self._process.main_process_first():
             claim_run(self._out, self._options(train, dev))
         self.model.to(self._process.device)
-        train_examples = self._examples(train.clips, self._schedule.copies)
-        dev_examples = self._examples(dev.clips, 1)
+        stage = Stage(
+            self._schedule,
+            self._unit_hz(),
+            self.model.front_end.longest_pass_s,
+            train=self._examples(train.clips, self._schedule.copies),
+            dev=self._examples(dev.clips, 1),
+        )
         if self._schedule.match_epochs:
-            self._match(train_examples, dev_examples)
+            self._match(stage)
         if self._schedule.distil_epochs:
-            self._distil(train_examples, dev_examples)
-        rates = self._learn(train_examples, dev_examples)
+            self._distil(stage)
+        rates = self._learn(stage)
         if self._process.is_main_process:
             save_checkpoint(self._out, self.spec, self.model)
         return {name: rates[name] for name in RATES}
@@ -159,7 +159,7 @@ class FineTuning:
             "processes": self._process.num_processes,
         }
 
-    def _match(self, train: Examples, dev: Examples) -> None:
+    def _match(self, stage: Stage) -> None:
         objective = MatchingObjective(
             self.model,
             build_teacher(self.spec),
@@ -168,9 +168,9 @@ class FineTuning:
             chunks=self._chunks,
         )
         arguments = matching_arguments(self._schedule, self._out / "matching")
-        self._train(objective, arguments, _nothing_more, train, dev)
+        stage.run(objective, arguments, nothing_more)
 
-    def _distil(self, train: Examples, dev: Examples) -> None:
+    def _distil(self, stage: Stage) -> None:
         objective = DistillingObjective(
             self.model,
             build_teacher(self.spec),
@@ -178,9 +178,9 @@ class FineTuning:
             chunks=self._chunks,
         )
         arguments = distilling_arguments(self._schedule, self._out / "distilling")
-        self._train(objective, arguments, _nothing_more, train, dev)
+        stage.run(objective, arguments, nothing_more)
 
-    def _learn(self, train: Examples, dev: Examples) -> dict[str, float]:
+    def _learn(self, stage: Stage) -> dict[str, float]:
         objective = CtcObjective(
             self.model,
             first_layer=self._first_layer,
@@ -191,55 +191,7 @@ class FineTuning:
         )
         arguments = training_arguments(self._schedule, self._out)
         measure = partial(_rates, vocabulary=self.spec.vocabulary)
-        return self._train(objective, arguments, measure, train, dev).evaluate()
-
-    def _train(
-        self,
-        objective: nn.Module,
-        arguments: TrainingArguments,
-        measure: Measure,
-        train: Examples,
-        dev: Examples,
-    ) -> SelectiveTrainer:
-        checkpoint = newest_checkpoint(Path(arguments.output_dir or ""))
-        metric = str(arguments.metric_for_best_model)
-        if had_stalled(checkpoint, metric, self._schedule.patience):
-            arguments.num_train_epochs, arguments.max_steps = 0, -1  # all is learnt already
-        stop = SignalStop()
-        trainer = SelectiveTrainer(
-            batch_s=self._schedule.batch_s,
-            unit_hz=self._unit_hz(),
-            measure=measure,
-            augmenter=self._augmenter(),
-            model=objective,
-            args=arguments,
-            callbacks=self._callbacks(arguments, stop),
-            train_dataset=train,
-            eval_dataset=dev,
-        )
-        with stop.listening():
-            trainer.train(resume_from_checkpoint=checkpoint)
-        if stop.stopped:
-            state = trainer.state
-            raise TrainingStopped(
-                f"stopped at step {state.global_step} of {state.max_steps}, which is saved; "
-                "the same command goes on from there"
-            )
-        return trainer
-
-    def _augmenter(self) -> BatchAugmenter | None:
-        if not self._schedule.augment_batches:
-            return None
-        return BatchAugmenter(BatchAugmentation(), self.model.front_end.longest_pass_s)
-
-    def _callbacks(self, arguments: TrainingArguments, stop: SignalStop) -> list[TrainerCallback]:
-        callbacks = [stop, CheckpointSeal(), MemoryTrimmer()]
-        if self._schedule.patience is not None:
-            metric = str(arguments.metric_for_best_model)
-            callbacks.append(EarlyStopping(metric, self._schedule.patience))
-        if self._process.is_main_process:
-            callbacks += reporting_callbacks(Path(arguments.output_dir or ""))
-        return callbacks
+        return stage.run(objective, arguments, measure).evaluate()
 
     def _unit_hz(self) -> float:
         per_unit = self.model.front_end.samples_per_frame if self._cache_dir else 1
@@ -274,10 +226,6 @@ def _rates(outcomes: Sequence[Outcome], vocabulary: Vocabulary) -> dict[str, flo
     hypotheses = [decode_labels(outcome.predictions, vocabulary) for outcome in outcomes]
     rates = error_rates(references, hypotheses)
     return {"wer": rates.wer_percent, "cer": rates.cer_percent}
-
-
-def _nothing_more(_: Sequence[Outcome]) -> dict[str, float]:
-    return {}
 
 
 def _text(labels: Sequence[int], vocabulary: Vocabulary) -> str:

@@ -89,6 +89,13 @@ def distilling_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
     return _imitating(schedule, folder, schedule.distil_epochs, schedule.distil_learning_rate)
 
 
+def decoder_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
+    """What the Trainer needs to know while an attention decoder learns."""
+    arguments = training_arguments(schedule, folder)
+    arguments.metric_for_best_model = "eval_loss"
+    return arguments
+
+
 def training_arguments(schedule: Schedule, folder: Path) -> TrainingArguments:
     """What the Trainer needs to know.
 

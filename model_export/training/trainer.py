@@ -40,6 +40,11 @@ Measure = Callable[[Sequence[Outcome]], dict[str, float]]
 Augmenter = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
+def nothing_more(_: Sequence[Outcome]) -> dict[str, float]:
+    """The measure of an objective that is measured by its loss alone."""
+    return {}
+
+
 class SelectiveTrainer(Trainer):
     """A Trainer whose batches are bounded by their padded size, and that logs speed and memory.
 

@@ -166,7 +166,7 @@ def _open(
         return WholeUtterances(chunks, graph, bundle.manifest.samples_per_frame)
     from service.backends.onnx import OnnxModel
 
-    vocabulary_size = len(bundle.manifest.vocabulary.tokens)
+    vocabulary_size = bundle.manifest.output_columns
     return OnnxModel(
         path, device=device, threads=threads, vocabulary_size=vocabulary_size, tuning=tuning
     )

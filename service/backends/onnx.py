@@ -95,7 +95,13 @@ class OnnxModel:
         return binding.copy_outputs_to_cpu()
 
 
-def open_session(path: Path, *, device: Device, threads: int, tuning: Tuning) -> Any:  # noqa: ANN401
+def open_session(
+    path: Path,
+    *,
+    device: Device,
+    threads: int,
+    tuning: Tuning = Tuning(),  # noqa: B008  frozen
+) -> Any:  # noqa: ANN401
     """An inference session of a graph.
 
     Raises:

@@ -1,7 +1,7 @@
 """Beam search over token paths, with an n-gram language model over words.
 
     ARPA -> unigrams -> lexicon, a trie of spelled words            (arpa, lexicon)
-    logits -> pieces, cut at pauses -> token paths -> words         (pieces, search)
+    logits -> pieces, cut at pauses -> token paths -> words         (search)
     hot words -> branches of the trie, bonuses of the model         (hot_words)
     logits of an utterance that goes on -> words so far             (growing)
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from flashlight.lib.text.decoder import (
     CriterionType,
     LexiconDecoder,
@@ -20,26 +19,21 @@ from service.beam_search.arpa import read_unigrams
 from service.beam_search.growing import BEAM, STEP_FRAMES, GrowingWords
 from service.beam_search.hot_words import HotWords
 from service.beam_search.lexicon import Lexicon, Speller
-from service.beam_search.pieces import cut_at_pauses
 from service.bundle import LanguageModel, Vocabulary
 from service.ctc import (
     IMPOSSIBLE,
     WHOLE,
     Part,
     Passage,
-    TokenPath,
     Word,
-    frames_within,
-    log_posteriors_of,
-    read_path,
 )
 from service.errors import InvalidBundle
+from service.pieces import Labels, Piece, Scale, read_pieces
 
 LONGEST_PIECE_S = 15.0  # with 30, joined sentences lost half a point to the model of sentences
 BEAM_THRESHOLD = 14.0  # natural logarithm; twice as much halves the speed, for the same words
 BEAM_TOKENS = 40  # best tokens of a frame that are tried
 CACHED_HOT_WORDS = 16
-NOTHING = np.empty(0, np.intp)  # labels of a piece without words
 
 
 class BeamSearch:
@@ -113,36 +107,31 @@ class BeamSearch:
         part: Part = WHOLE,
     ) -> Iterator[Passage]:
         """As `words`, but of a part of the audio, and with the place where each piece ends."""
-        heard = frames_within(logits, frame_s=frame_s, duration_s=duration_s)
-        log_posteriors = log_posteriors_of(
-            part.settled(heard, self._vocabulary), self._vocabulary, frame_s
+
+        def find(pieces: Sequence[Piece], log_posteriors: FloatArray) -> Iterator[Labels]:
+            return (self.labels(log_posteriors[slice(*piece)], hot_words) for piece in pieces)
+
+        yield from read_pieces(
+            logits,
+            self._vocabulary,
+            find,
+            Scale(frame_s, duration_s),
+            longest_s=LONGEST_PIECE_S,
+            part=part,
         )
-        longest_frames = max(2, int(LONGEST_PIECE_S / frame_s))
-        for start, end in cut_at_pauses(log_posteriors, self._vocabulary, longest_frames, part):
-            frames = log_posteriors[start:end]
-            labels = self._best_path(frames, hot_words) if self._hears(frames) else NOTHING
-            path = TokenPath(labels, frames, first_frame=start)
-            words = read_path(path, self._vocabulary, frame_s=frame_s, duration_s=duration_s)
-            yield Passage(list(words), end)
 
     def growing(self, *, frame_s: float, hot_words: Sequence[str] = ()) -> GrowingWords:
         """Begin to find the words of an utterance that is still being said; see `words`."""
         decoder = self._decoder(hot_words, min(BEAM, self._facts.beam))
         return GrowingWords(decoder, self._vocabulary, frame_s)
 
-    def _hears(self, log_posteriors: FloatArray) -> bool:
-        """Whether a word's token is the likeliest of some frame.
+    def labels(self, log_posteriors: FloatArray, hot_words: Sequence[str] = ()) -> Labels:
+        """Of the best path, up to the end of the last word that was finished.
 
-        Where none is, a search would still make short words of noise: each is rewarded, and a
-        model that hears no speech at all may not be sure of its blanks.
+        Args:
+            log_posteriors: `[frames, vocab]` of one piece, natural logarithms.
+            hot_words: made likelier; `check_hot_words` has passed them.
         """
-        best = log_posteriors.argmax(axis=1)
-        return not np.isin(best, (self._vocabulary.blank_id, self._delimiter_id)).all()
-
-    def _best_path(
-        self, log_posteriors: FloatArray, hot_words: Sequence[str]
-    ) -> npt.NDArray[np.intp]:
-        """Labels of the best path, up to the end of the last word that was finished."""
         decoder = self._decoder(hot_words, self._facts.beam)
         decoder.decode_begin()
         frames = _with_end(log_posteriors, self._delimiter_id)

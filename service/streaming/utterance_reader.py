@@ -63,24 +63,30 @@ class UtteranceReader:
         """Let `begin`'s read on; see `GrowingWords.add`."""
         return await self._in_thread(growing.add, logits)
 
-    async def words(self, logits: FloatArray, power: FloatArray, first: int = 0) -> list[Word]:
+    async def words(
+        self, logits: FloatArray, power: FloatArray, first: int = 0, *, in_haste: bool = False
+    ) -> list[Word]:
         """Words of an utterance, or of a part of it.
 
         Args:
-            logits: `[frames, vocab]`.
+            logits: `[frames, columns]`.
             power: mean power of the sound in each frame, `[frames]`.
             first: frame from which on words are read; what lies before only surrounds them.
+            in_haste: whether the words are shown for a moment only, so that a first pass will do.
 
         Returns:
             Words with times in seconds from that frame.
         """
-        return await self._in_thread(self._words, logits, power, first)
+        options = self._reader.hasty(self._options) if in_haste else self._options
+        return await self._in_thread(self._words, logits, power, first, options)
 
-    def _words(self, logits: FloatArray, power: FloatArray, first: int) -> list[Word]:
+    def _words(
+        self, logits: FloatArray, power: FloatArray, first: int, options: Options
+    ) -> list[Word]:
         started_s = time.monotonic()
         heard = without_weak_sounds(logits, power, self.vocabulary, self.hop.seconds)[first:]
         duration_s = len(heard) * self.hop.seconds
-        stretches = self._reader.read(np.ascontiguousarray(heard), duration_s, self._options)
+        stretches = self._reader.read(np.ascontiguousarray(heard), duration_s, options)
         words = [word for stretch in stretches for word in stretch]
         self._metrics.ctc_decode_duration.observe(time.monotonic() - started_s)
         return words

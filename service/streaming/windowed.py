@@ -99,7 +99,7 @@ class WindowedRecogniser:
         if not is_full and (not is_due or self._is_busy()):
             return None
         self._next_partial_s = self._end_s + self._window.step_s
-        words = await self._hear()
+        words = await self._hear(in_haste=not is_full)
         if is_full:
             words = self._commit(words)
         shown = (*self._committed, *words)
@@ -108,7 +108,7 @@ class WindowedRecogniser:
     async def finish(self) -> tuple[Word, ...]:
         """The committed words, and those of the last window."""
         try:
-            words = await self._hear() if self._end > self._cut else []
+            words = await self._hear(in_haste=False) if self._end > self._cut else []
             return (*self._committed, *words)
         finally:
             self._reset()
@@ -125,14 +125,14 @@ class WindowedRecogniser:
     def _end_s(self) -> float:
         return self._end / self._rate_hz
 
-    async def _hear(self) -> list[Word]:
-        """Words behind the cut, by the utterance's time."""
+    async def _hear(self, *, in_haste: bool) -> list[Word]:
+        """Words behind the cut, by the utterance's time; in haste, those of a first pass."""
         waveform, end_s = self._audio, self._end_s
         padding = max(0, self._shortest_samples - waveform.size)
         logits = await self._infer(np.pad(waveform, (0, padding)))
         power = power_of_frames(waveform, len(logits), self._hop)
         first = (self._cut - self._audio_start) // self._hop
-        words = await self._reader.words(logits, power, first)
+        words = await self._reader.words(logits, power, first, in_haste=in_haste)
         cut_s = self._cut / self._rate_hz
         return [
             replace(word, start_s=word.start_s + cut_s, end_s=min(word.end_s + cut_s, end_s))

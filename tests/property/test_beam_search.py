@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from language_models import FACTS, even_arpa
 
 from service.beam_search import BeamSearch, search
-from service.beam_search.pieces import cut_at_pauses
 from service.bundle import LanguageModel, Vocabulary
+from service.pieces import cut_at_pauses
 
 TOKENS = ("|", "a", "b", "_", "cd")
 VOCABULARY = Vocabulary(tokens=TOKENS, blank_id=3, word_delimiter="|")

@@ -17,7 +17,7 @@ from service.reading import Output, Reader
 
 VOCABULARY = Vocabulary(tokens=("|", "a", "b", "_", "cd"), blank_id=3, word_delimiter="|")
 FRAME_S = 0.02
-OUTPUT = Output("tiny", VOCABULARY, TextNormalisation(), FRAME_S)
+OUTPUT = Output("tiny", VOCABULARY, TextNormalisation(), FRAME_S, len(VOCABULARY.tokens))
 
 
 @pytest.fixture(scope="module")

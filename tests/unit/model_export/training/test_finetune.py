@@ -17,7 +17,7 @@ from model_export.checkpoint import WEIGHTS_FILE, ModelSpec, build_from_spec, lo
 from model_export.data import Clip, Corpus
 from model_export.errors import CheckpointInvalid, ManifestInvalid, TrainingRefused, TrainingStopped
 from model_export.mixing.freezing import trained_tensors
-from model_export.training import finetune
+from model_export.training import running
 from model_export.training.finetune import FineTuning
 from model_export.training.schedule import Schedule
 
@@ -125,7 +125,7 @@ def test_a_stopped_stream_ends_as_if_it_had_not_been(
 
     expected = start("whole")
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=4)])
+        patch.setattr(running, "reporting_callbacks", lambda _: [Interrupting(kill, step=4)])
         with pytest.raises(Killed):
             start("stopped")
     torch.rand(99)
@@ -165,7 +165,7 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     expected = start("whole")
     with monkeypatch.context() as patch:
         stop = Interrupting(end if signalled else kill)
-        patch.setattr(finetune, "reporting_callbacks", lambda _: [stop])
+        patch.setattr(running, "reporting_callbacks", lambda _: [stop])
         with pytest.raises(TrainingStopped if signalled else Killed, match=r"step 11 of|^$"):
             start("stopped")
     stopped_at = int(last_checkpoint(tmp_path / "stopped").name.partition("-")[2])
@@ -191,7 +191,7 @@ def test_a_run_that_was_stopped_while_matching_ends_as_if_it_had_not_been(
 
     expected = start("whole")
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=3)])
+        patch.setattr(running, "reporting_callbacks", lambda _: [Interrupting(kill, step=3)])
         with pytest.raises(Killed):
             start("stopped")
     assert not list((tmp_path / "stopped").glob("checkpoint-*"))
@@ -213,12 +213,12 @@ def test_a_run_that_no_longer_improves_ends_and_stays_ended(
     expected = start("whole")
     assert len(logged(tmp_path / "whole", "eval_cer")) == 1 + 3
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=3)])
+        patch.setattr(running, "reporting_callbacks", lambda _: [Interrupting(kill, step=3)])
         with pytest.raises(Killed):
             start("stopped")
     assert start("stopped") == expected
     assert last_checkpoint(tmp_path / "stopped").name == last_checkpoint(tmp_path / "whole").name
-    monkeypatch.setattr(finetune.SelectiveTrainer, "training_step", None)
+    monkeypatch.setattr(running.SelectiveTrainer, "training_step", None)
     assert start("stopped") == expected
 
 
@@ -282,7 +282,7 @@ def test_a_finished_run_is_not_repeated(
     schedule = replace(SHORT, epochs=1, copies=1)
     first = FineTuning(spec, out=tmp_path, schedule=schedule).run(spoken, spoken)
     weights = final_weights(tmp_path)
-    monkeypatch.setattr(finetune.SelectiveTrainer, "training_step", None)
+    monkeypatch.setattr(running.SelectiveTrainer, "training_step", None)
     again = FineTuning(spec, out=tmp_path, schedule=schedule).run(spoken, spoken)
     assert again == first
     torch.testing.assert_close(final_weights(tmp_path), weights, rtol=0, atol=0)
@@ -318,7 +318,7 @@ def test_a_student_of_its_base_comes_nearer_and_goes_on_where_it_was_stopped(
     losses = logged(tmp_path / "whole" / "distilling", "eval_loss")
     assert losses[-1] < losses[0]
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "reporting_callbacks", lambda _: [Interrupting(kill, step=5)])
+        patch.setattr(running, "reporting_callbacks", lambda _: [Interrupting(kill, step=5)])
         with pytest.raises(Killed):
             start("stopped")
     assert list((tmp_path / "stopped" / "distilling").glob("checkpoint-*"))

@@ -1,7 +1,7 @@
 import numpy as np
 
-from service.beam_search.pieces import Piece, cut_at_pauses
 from service.bundle import Vocabulary
+from service.pieces import Piece, cut_at_pauses
 
 VOCABULARY = Vocabulary(tokens=("_", "|", "a"), blank_id=0, word_delimiter="|")
 

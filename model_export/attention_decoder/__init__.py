@@ -1,0 +1,1 @@
+"""Whisper's decoder as a second pass: its model, its smaller vocabulary, and how it learns."""

@@ -1,0 +1,137 @@
+"""Teaching a pretrained decoder one encoder's frames, and the texts of one model."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from model_export.attention_decoder.checkpoint import (
+    DecoderSpec,
+    frames_digest,
+    save_decoder,
+)
+from model_export.attention_decoder.objective import AttentionObjective
+from model_export.attention_decoder.pretrained import load_pretrained, read_config
+from model_export.attention_decoder.vocabulary import small_tokenizer
+from model_export.bases.files import TOKENIZER_FILE
+from model_export.checkpoint import ModelSpec
+from model_export.data import Clip, Corpus
+from model_export.encoders.ctc_model import CtcModel
+from model_export.errors import BaseUnavailable
+from model_export.training.feature_cache import CacheRequest, cached_examples
+from model_export.training.ranks import this_process
+from model_export.training.resuming import claim_run, sole_user
+from model_export.training.running import Stage
+from model_export.training.schedule import Schedule, decoder_arguments
+from model_export.training.trainer import nothing_more
+from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
+from service.audio import SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True)
+class DecoderTuning:
+    """One run.
+
+    Attributes:
+        spec: of the CTC checkpoint.
+        model: of the same; nothing of it learns.
+        whisper: folder of a whole Whisper with its `tokenizer.json`.
+        out: receives the decoder, and the trainer's checkpoints in subfolders.
+        schedule: how long and how fast.
+        most_tokens: of the tokenizer's first, those that the model's labels can write are kept.
+        cache_dir: keep frames here; None computes them each time.
+    """
+
+    spec: ModelSpec
+    model: CtcModel
+    whisper: Path
+    out: Path
+    schedule: Schedule
+    most_tokens: int
+    cache_dir: Path | None = None
+
+    def run(self, train: Corpus, dev: Corpus) -> float:
+        """Learn, or go on where an earlier run with the same `out` was stopped.
+
+        Args:
+            train: clips to learn from.
+            dev: clips that choose the best checkpoint.
+
+        Returns:
+            Loss per token of the best checkpoint on `dev`, in natural logarithms.
+
+        Raises:
+            BaseUnavailable: the folder holds no whole Whisper, or one of another encoder's size.
+            CheckpointInvalid: `out` holds a run with other options, or another process uses it.
+            TrainingStopped: a signal ended it; a run with the same `out` goes on.
+        """
+        torch.manual_seed(self.schedule.seed)
+        train, dev = self._fitting(train, self.schedule.batch_s), self._fitting(dev)
+        characters = set(self.spec.vocabulary.tokens) - {self.spec.vocabulary.word_delimiter}
+        written = [token for token in characters if len(token) == 1]
+        small = small_tokenizer(self.whisper / TOKENIZER_FILE, written, self.most_tokens)
+        after_layers = self._encoder_layers()
+        digest = frames_digest(self.spec, self.model, after_layers)
+        decoder_spec, decoder = load_pretrained(self.whisper, small, digest)
+        labels = {clip: small.encode(clip.text) for clip in (*train.clips, *dev.clips)}
+        with sole_user(self.out):
+            claim_run(self.out, self._options(decoder_spec, train, dev))
+            self.model.to(this_process().device)
+            objective = AttentionObjective(
+                decoder,
+                self.model,
+                after_layers=after_layers,
+                cached=self.cache_dir is not None,
+            )
+            per_unit = self.model.front_end.samples_per_frame if self.cache_dir else 1
+            stage = Stage(
+                self.schedule,
+                SAMPLE_RATE_HZ / per_unit,
+                self.model.front_end.longest_pass_s,
+                train=self._examples(train.clips, labels, self.schedule.copies, decoder_spec),
+                dev=self._examples(dev.clips, labels, 1, decoder_spec),
+            )
+            arguments = decoder_arguments(self.schedule, self.out)
+            loss = stage.run(objective, arguments, nothing_more).evaluate()["eval_loss"]
+            save_decoder(self.out, decoder_spec, decoder.cpu())
+        return loss
+
+    def _fitting(self, corpus: Corpus, batch_s: float | None = None) -> Corpus:
+        return keep_fitting(corpus, self.model.front_end, self.spec.vocabulary, batch_s)
+
+    def _encoder_layers(self) -> int:
+        config = read_config(self.whisper)
+        layers = int(config.encoder_layers)
+        if config.d_model != self.model.width or layers > len(self.model.layers):
+            raise BaseUnavailable(
+                f"{self.whisper} has {layers} encoder layers of width {config.d_model}, the "
+                f"checkpoint {len(self.model.layers)} of width {self.model.width}"
+            )
+        return layers
+
+    def _options(self, decoder: DecoderSpec, train: Corpus, dev: Corpus) -> dict[str, object]:
+        return {
+            **decoder.model_dump(mode="json", exclude={"tokens"}),
+            **asdict(self.schedule),
+            "tokens": len(decoder.tokens),
+            "cached": self.cache_dir is not None,
+            "train_clips": len(train.clips),
+            "dev_clips": len(dev.clips),
+        }
+
+    def _examples(
+        self, clips: Sequence[Clip], labels: dict[Clip, list[int]], copies: int, spec: DecoderSpec
+    ) -> Examples:
+        labels_of = [labels[clip] for clip in clips]
+        if self.cache_dir is None:
+            return WaveformExamples(clips, labels_of, copies, self.model.front_end.longest_pass_s)
+        request = CacheRequest(
+            clips=clips,
+            labels=labels_of,
+            copies=copies,
+            base_digest=spec.frames_digest,
+            first_layer=spec.after_layers,
+            precision=self.schedule.precision,
+        )
+        return cached_examples(self.cache_dir, request, self.model)
