@@ -102,7 +102,7 @@ def _best_path(
     state = last
     for frame in range(frames - 1, -1, -1):
         path[frame] = state
-        state -= came_from[frame, state]
+        state -= int(came_from[frame, state])
     return path, float(score[last])
 
 

@@ -30,7 +30,7 @@ class Start(Wire):
     interim: bool = True
     """Whether `partial` messages are wanted."""
     decoding: str | None = None
-    """How words are found: greedy or beam."""
+    """How words are found: greedy, beam or attention."""
     hot_words: str | None = None
     """To expect, with commas between them."""
 

@@ -82,13 +82,14 @@ AUDIO_FORM: dict[str, Any] = {
                         "decoding": {
                             "type": "string",
                             "enum": list(get_args(Decoding)),
-                            "description": "How words are found; beam needs a language model.",
+                            "description": "How words are found; beam needs a language model, "
+                            "attention an attention decoder.",
                         },
                         "hot_words": {
                             "type": "string",
                             "description": "Names and terms to expect, with commas between them: "
                             f"at most {MAX_HOT_WORDS}, of {MAX_HOT_WORD_CHARACTERS} characters. "
-                            "They need beam search.",
+                            "They need a language model.",
                         },
                     },
                 }

@@ -47,7 +47,7 @@ def make_bundle(
 ) -> Path:
     """Write the bundle into a new folder, with changes of its manifest, such as its name."""
     folder.mkdir(parents=True)
-    onnx.save(_graph(), folder / "model.onnx")
+    onnx.save(graph_of_levels(), folder / "model.onnx")
     golden = speak("a cab")
     np.savez(folder / "golden.npz", waveform=golden, logits=_logits(golden))
     manifest = _manifest(folder) | {"longest_single_pass_s": longest_single_pass_s} | changes
@@ -78,16 +78,19 @@ def _logits(waveform: FloatArray) -> FloatArray:
     return (2 * (2 * levels[:, np.newaxis] * tokens - tokens**2)).astype(np.float32)
 
 
-def _graph() -> onnx.ModelProto:
+def graph_of_levels(with_frames: bool = False) -> onnx.ModelProto:
+    """The model; if asked, with the levels themselves behind the logits."""
     tokens = np.arange(len(TOKENS), dtype=np.float32)
     nodes = [
         helper.make_node("Unsqueeze", ["waveforms", "channel"], ["channels"]),
         helper.make_node("Conv", ["channels", "mean"], ["levels"], strides=[HOP]),
         helper.make_node("Transpose", ["levels"], ["columns"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["columns", "slope"], ["slopes"]),
-        helper.make_node("Add", ["slopes", "offset"], ["logits"]),
+        helper.make_node("Add", ["slopes", "offset"], ["sums" if with_frames else "logits"]),
         helper.make_node("Div", ["lengths", "hop"], ["frame_lengths"]),
     ]
+    if with_frames:
+        nodes.append(helper.make_node("Concat", ["sums", "columns"], ["logits"], axis=2))
     constants = {
         "channel": np.array([1]),
         "mean": np.full((1, 1, HOP), LEVELS / HOP, np.float32),
@@ -97,10 +100,10 @@ def _graph() -> onnx.ModelProto:
     }
     inputs = [("waveforms", TensorProto.FLOAT, ["b", "s"]), ("lengths", TensorProto.INT64, ["b"])]
     outputs = [
-        ("logits", TensorProto.FLOAT, ["b", "f", len(TOKENS)]),
+        ("logits", TensorProto.FLOAT, ["b", "f", len(TOKENS) + with_frames]),
         ("frame_lengths", TensorProto.INT64, ["b"]),
     ]
-    return _model("levels", nodes, constants, inputs, outputs)
+    return model_of("levels", nodes, constants, inputs, outputs)
 
 
 def _streaming_graph() -> onnx.ModelProto:
@@ -146,16 +149,17 @@ def _streaming_graph() -> onnx.ModelProto:
         ("frame_lengths", TensorProto.INT64, ["b"]),
         ("next_state_level", TensorProto.FLOAT, ["b", 1]),
     ]
-    return _model("changes", nodes, constants, inputs, outputs)
+    return model_of("changes", nodes, constants, inputs, outputs)
 
 
-def _model(
+def model_of(
     name: str,
     nodes: list[onnx.NodeProto],
     constants: dict[str, Any],
     inputs: list[Any],
     outputs: list[Any],
 ) -> onnx.ModelProto:
+    """A graph of nodes, constants by their names, and ports `(name, type, shape)`."""
     graph = helper.make_graph(
         nodes,
         name,

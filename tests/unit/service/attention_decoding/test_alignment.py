@@ -77,3 +77,8 @@ def test_it_is_the_best_of_all_paths():
 def words_of(path):
     collapsed = "".join("_|ab"[label] for label, _ in itertools.groupby(path)).replace("_", "")
     return [word for word in collapsed.split("|") if word]
+
+
+def test_a_long_text_has_more_states_than_a_byte_counts():
+    said_so = "|".join(["ab"] * 60)
+    assert shown(align(said(said_so), said_so.replace("|", " "), VOCABULARY).labels) == said_so
