@@ -118,8 +118,8 @@ class Settings(AccessSettings, BaseSettings):
     room for others, and refuses long audio sooner."""
 
     decoding: Literal["auto", "greedy", "beam", "attention"] = "auto"
-    """How words are found where a request does not say; auto takes the best that the bundle has what
-    it takes for: an attention decoder, beam search, or greedy decoding, which is the fastest."""
+    """How words are found where a request does not say; auto takes the best that can be
+    had: an attention decoder's text, beam search's, or greedy decoding, which is the fastest."""
 
     tensorrt_cache: Path | None = None
     """Folder for TensorRT engines; setting it runs ONNX graphs through TensorRT. Faster on a GPU,
