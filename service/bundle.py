@@ -207,7 +207,7 @@ class Manifest(_Frozen):
 
 @dataclass(frozen=True)
 class Golden:
-    """The self-test: a waveform `[samples]` and its logits `[frames, columns]`, both float32."""
+    """The self-test: a waveform `[samples]` and its logits `[frames, vocab]`, both float32."""
 
     waveform: npt.NDArray[np.float32]
     logits: npt.NDArray[np.float32]
@@ -249,11 +249,11 @@ class Bundle:
                 logits = arrays[own if own in arrays else "logits"].astype(np.float32)
         except Exception as error:  # numpy and zipfile have no one error for what is no archive
             raise InvalidBundle(f"{path} cannot be read: {error}") from error
-        columns = self.manifest.output_columns
-        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != columns:
+        vocabulary_size = len(self.manifest.vocabulary.tokens)
+        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != vocabulary_size:
             raise InvalidBundle(
                 f"{path} holds waveform {waveform.shape} and logits {logits.shape}; "
-                f"expected [samples] and [frames, {columns}]"
+                f"expected [samples] and [frames, {vocabulary_size}]"
             )
         return Golden(waveform, logits)
 

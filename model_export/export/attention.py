@@ -44,12 +44,14 @@ class AddedAttention:
             least_agreement=self.least_agreement,
         )
 
-    def show_frames(self, model: CtcModel, spec: ModelSpec) -> None:
+    def show_frames(self, model: CtcModel, spec: ModelSpec, *, in_chunks: bool) -> None:
         """Let a model give the frames that the decoder attends to.
 
         Raises:
-            ExportError: it has learnt to attend to those of another model.
+            ExportError: it has learnt to attend to those of another model, or they come in chunks.
         """
+        if in_chunks:
+            raise ExportError("an attention decoder hears whole utterances, not chunks; leave one")
         found = frames_digest(spec, model, self.spec.after_layers)
         if found != self.spec.frames_digest:
             raise ExportError(

@@ -99,7 +99,8 @@ def write_bundle(
         How far each variant's file is from the eager model.
 
     Raises:
-        ExportError: `out` exists, or torch cannot export the model.
+        ExportError: `out` exists, torch cannot export the model, or an attention decoder is not
+            made for it.
         LanguageModelRefused: no word of the language model can be spelled.
         ParityFailed: a variant leaves its tolerance.
         StreamingRefused: a streaming graph was asked for, and something forbids it.
@@ -109,7 +110,7 @@ def write_bundle(
     if facts.language_model:
         require_usable(facts.language_model.source, spec.vocabulary)
     if facts.attention:
-        facts.attention.show_frames(model, spec)
+        facts.attention.show_frames(model, spec, in_chunks=facts.chunk_frames is not None)
     stream = None if facts.chunk_frames is None else StreamingModel(model, facts.chunk_frames)
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))

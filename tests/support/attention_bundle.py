@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from tiny_bundle import FRAMES_PER_LETTER, TOKENS, graph_of_levels, make_bundle, model_of, speak
+from tiny_bundle import FRAMES_PER_LETTER, TOKENS, graph_of_levels, make_bundle, model_of
 
 from service.attention_form import (
     MEMORY_INPUTS,
@@ -39,10 +39,6 @@ def make_attention_bundle(
     """Write the bundle into a new folder; what is spelled otherwise, letter by letter, is given."""
     make_bundle(folder)
     onnx.save(graph_of_levels(with_frames=True), folder / "model.onnx")
-    golden = np.load(folder / "golden.npz")
-    levels = speak("a cab").reshape(-1, 320).mean(axis=1, keepdims=True) * 64
-    logits = np.concatenate([golden["logits"], levels], axis=1).astype(np.float32)
-    np.savez(folder / "golden.npz", waveform=golden["waveform"], logits=logits)
     onnx.save(_memory_graph(), folder / FORM.memory_file)
     onnx.save(_step_graph(), folder / FORM.step_file)
     written = ["", " ", *(spelling.get(letter, letter) for letter in TOKENS[2:]), "", ""]
@@ -50,7 +46,7 @@ def make_attention_bundle(
     manifest = json.loads((folder / MANIFEST_FILE).read_text())
     form = FORM.model_copy(update={"least_agreement": least_agreement})
     manifest["attention_decoder"] = form.model_dump()
-    names = ("model.onnx", "golden.npz", *FORM.files)
+    names = ("model.onnx", *FORM.files)
     manifest["files"] |= {name: sha256_of(folder / name) for name in names}
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
     return folder

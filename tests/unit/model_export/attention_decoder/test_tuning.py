@@ -9,7 +9,12 @@ import torch
 
 from model_export.attention_decoder.checkpoint import load_decoder
 from model_export.attention_decoder.tuning import DecoderTuning
-from model_export.checkpoint import load_checkpoint
+from model_export.checkpoint import (
+    ModelSpec,
+    build_from_spec,
+    load_checkpoint,
+    save_checkpoint,
+)
 from model_export.cli import main
 from model_export.data import Corpus
 from model_export.decoding import DecodingChoice
@@ -103,6 +108,15 @@ def test_a_decoder_of_other_frames_is_refused(
     assert main([*asked, "--attention-decoder", str(other)]) == 2
     assert "attends to frames with digest 000000000000" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
+
+
+def test_chunks_and_an_attention_decoder_do_not_go_together(
+    tuned: Path, streaming_spec: ModelSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path / "checkpoint", streaming_spec, build_from_spec(streaming_spec))
+    asked = ["export", str(tmp_path / "checkpoint"), "--out", str(tmp_path / "bundle")]
+    assert main([*asked, "--attention-decoder", str(tuned)]) == 2
+    assert "whole utterances, not chunks" in capsys.readouterr().err
 
 
 def test_a_damaged_decoder_is_refused(tuned: Path, tmp_path: Path) -> None:
