@@ -11,22 +11,22 @@ from model_export.attention_decoder.checkpoint import (
     frames_digest,
     save_decoder,
 )
+from model_export.attention_decoder.decoder import AttentionDecoder
 from model_export.attention_decoder.objective import AttentionObjective
 from model_export.attention_decoder.pretrained import load_pretrained, read_config
-from model_export.attention_decoder.vocabulary import small_tokenizer
+from model_export.attention_decoder.vocabulary import SmallTokenizer, small_tokenizer
 from model_export.bases.files import TOKENIZER_FILE
 from model_export.checkpoint import ModelSpec
 from model_export.data import Clip, Corpus
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import BaseUnavailable
-from model_export.training.feature_cache import CacheRequest, cached_examples
+from model_export.training.example_source import ExampleSource
 from model_export.training.ranks import this_process
 from model_export.training.resuming import claim_run, sole_user
 from model_export.training.running import Stage
 from model_export.training.schedule import Schedule, decoder_arguments
 from model_export.training.trainer import nothing_more
-from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
-from service.audio import SAMPLE_RATE_HZ
+from model_export.training.training_data import Examples, keep_fitting
 
 
 @dataclass(frozen=True)
@@ -68,34 +68,50 @@ class DecoderTuning:
         """
         torch.manual_seed(self.schedule.seed)
         train, dev = self._fitting(train, self.schedule.batch_s), self._fitting(dev)
-        characters = set(self.spec.vocabulary.tokens) - {self.spec.vocabulary.word_delimiter}
-        written = [token for token in characters if len(token) == 1]
-        small = small_tokenizer(self.whisper / TOKENIZER_FILE, written, self.most_tokens)
-        after_layers = self._encoder_layers()
-        digest = frames_digest(self.spec, self.model, after_layers)
-        decoder_spec, decoder = load_pretrained(self.whisper, small, digest)
-        labels = {clip: small.encode(clip.text) for clip in (*train.clips, *dev.clips)}
+        small, decoder_spec, decoder = self._pretrained()
         with sole_user(self.out):
             claim_run(self.out, self._options(decoder_spec, train, dev))
             self.model.to(this_process().device)
+            stage = self._stage(train, dev, small, decoder_spec)
             objective = AttentionObjective(
                 decoder,
                 self.model,
-                after_layers=after_layers,
+                after_layers=decoder_spec.after_layers,
                 cached=self.cache_dir is not None,
-            )
-            per_unit = self.model.front_end.samples_per_frame if self.cache_dir else 1
-            stage = Stage(
-                self.schedule,
-                SAMPLE_RATE_HZ / per_unit,
-                self.model.front_end.longest_pass_s,
-                train=self._examples(train.clips, labels, self.schedule.copies, decoder_spec),
-                dev=self._examples(dev.clips, labels, 1, decoder_spec),
             )
             arguments = decoder_arguments(self.schedule, self.out)
             loss = stage.run(objective, arguments, nothing_more).evaluate()["eval_loss"]
             save_decoder(self.out, decoder_spec, decoder.cpu())
         return loss
+
+    def _pretrained(self) -> tuple[SmallTokenizer, DecoderSpec, AttentionDecoder]:
+        vocabulary = self.spec.vocabulary
+        written = [
+            token
+            for token in vocabulary.tokens
+            if len(token) == 1 and token != vocabulary.word_delimiter
+        ]
+        small = small_tokenizer(self.whisper / TOKENIZER_FILE, written, self.most_tokens)
+        digest = frames_digest(self.spec, self.model, self._encoder_layers())
+        return small, *load_pretrained(self.whisper, small, digest)
+
+    def _stage(
+        self, train: Corpus, dev: Corpus, small: SmallTokenizer, decoder: DecoderSpec
+    ) -> Stage:
+        source = ExampleSource(
+            self.model,
+            decoder.frames_digest,
+            decoder.after_layers,
+            self.schedule.precision,
+            self.cache_dir,
+        )
+        return Stage(
+            self.schedule,
+            source.unit_hz,
+            self.model.front_end.longest_pass_s,
+            train=_examples(source, train.clips, small, self.schedule.copies),
+            dev=_examples(source, dev.clips, small, 1),
+        )
 
     def _fitting(self, corpus: Corpus, batch_s: float | None = None) -> Corpus:
         return keep_fitting(corpus, self.model.front_end, self.spec.vocabulary, batch_s)
@@ -120,18 +136,8 @@ class DecoderTuning:
             "dev_clips": len(dev.clips),
         }
 
-    def _examples(
-        self, clips: Sequence[Clip], labels: dict[Clip, list[int]], copies: int, spec: DecoderSpec
-    ) -> Examples:
-        labels_of = [labels[clip] for clip in clips]
-        if self.cache_dir is None:
-            return WaveformExamples(clips, labels_of, copies, self.model.front_end.longest_pass_s)
-        request = CacheRequest(
-            clips=clips,
-            labels=labels_of,
-            copies=copies,
-            base_digest=spec.frames_digest,
-            first_layer=spec.after_layers,
-            precision=self.schedule.precision,
-        )
-        return cached_examples(self.cache_dir, request, self.model)
+
+def _examples(
+    source: ExampleSource, clips: Sequence[Clip], small: SmallTokenizer, copies: int
+) -> Examples:
+    return source.examples(clips, [small.encode(clip.text) for clip in clips], copies)

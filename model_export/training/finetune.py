@@ -23,7 +23,7 @@ from model_export.mixing.freezing import first_trained_layer
 from model_export.scoring import decode_labels, error_rates
 from model_export.training.chunk_draws import ChunkDraws
 from model_export.training.distilling import DistillingObjective
-from model_export.training.feature_cache import CacheRequest, cached_examples
+from model_export.training.example_source import ExampleSource
 from model_export.training.matching import MatchingObjective
 from model_export.training.objective import CtcObjective
 from model_export.training.ranks import this_process
@@ -36,9 +36,8 @@ from model_export.training.schedule import (
     training_arguments,
 )
 from model_export.training.trainer import Outcome, nothing_more
-from model_export.training.training_data import Examples, WaveformExamples, keep_fitting
+from model_export.training.training_data import Examples, keep_fitting
 from model_export.transcripts.normalisation import encode
-from service.audio import SAMPLE_RATE_HZ
 from service.bundle import Vocabulary, sha256_of
 
 RATES = ("eval_loss", "eval_wer", "eval_cer")
@@ -121,12 +120,19 @@ class FineTuning:
         with self._process.main_process_first():
             claim_run(self._out, self._options(train, dev))
         self.model.to(self._process.device)
+        source = ExampleSource(
+            self.model,
+            self.spec.base_digest,
+            self._first_layer,
+            self._schedule.precision,
+            self._cache_dir,
+        )
         stage = Stage(
             self._schedule,
-            self._unit_hz(),
+            source.unit_hz,
             self.model.front_end.longest_pass_s,
-            train=self._examples(train.clips, self._schedule.copies),
-            dev=self._examples(dev.clips, 1),
+            train=self._examples(source, train.clips, self._schedule.copies),
+            dev=self._examples(source, dev.clips, 1),
         )
         if self._schedule.match_epochs:
             self._match(stage)
@@ -193,24 +199,9 @@ class FineTuning:
         measure = partial(_rates, vocabulary=self.spec.vocabulary)
         return stage.run(objective, arguments, measure).evaluate()
 
-    def _unit_hz(self) -> float:
-        per_unit = self.model.front_end.samples_per_frame if self._cache_dir else 1
-        return SAMPLE_RATE_HZ / per_unit
-
-    def _examples(self, clips: Sequence[Clip], copies: int) -> Examples:
+    def _examples(self, source: ExampleSource, clips: Sequence[Clip], copies: int) -> Examples:
         labels = [encode(clip.text, self.spec.vocabulary) for clip in clips]
-        if self._cache_dir is None:
-            return WaveformExamples(clips, labels, copies, self.model.front_end.longest_pass_s)
-        request = CacheRequest(
-            clips=clips,
-            labels=labels,
-            copies=copies,
-            base_digest=self.spec.base_digest,
-            first_layer=self._first_layer,
-            precision=self._schedule.precision,
-        )
-        with self._process.main_process_first():
-            return cached_examples(self._cache_dir, request, self.model)
+        return source.examples(clips, labels, copies)
 
 
 def _refuse_cache(spec: ModelSpec) -> None:
