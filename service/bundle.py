@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.attention_form import AttentionDecoder
 from service.errors import InvalidBundle
+from service.golden import Golden, read_golden
 from service.streaming_form import Streaming
 
 SCHEMA_VERSION = 1
@@ -206,14 +205,6 @@ class Manifest(_Frozen):
 
 
 @dataclass(frozen=True)
-class Golden:
-    """The self-test: a waveform `[samples]` and its logits `[frames, vocab]`, both float32."""
-
-    waveform: npt.NDArray[np.float32]
-    logits: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A bundle whose digests were verified.
 
@@ -241,21 +232,8 @@ class Bundle:
         Raises:
             InvalidBundle: the file is not a golden file of this vocabulary.
         """
-        path = self.path_of(GOLDEN_FILE)
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                own = f"logits.{precision}"
-                waveform = arrays["waveform"].astype(np.float32)
-                logits = arrays[own if own in arrays else "logits"].astype(np.float32)
-        except Exception as error:  # numpy and zipfile have no one error for what is no archive
-            raise InvalidBundle(f"{path} cannot be read: {error}") from error
-        vocabulary_size = len(self.manifest.vocabulary.tokens)
-        if waveform.ndim != 1 or logits.ndim != 2 or logits.shape[1] != vocabulary_size:
-            raise InvalidBundle(
-                f"{path} holds waveform {waveform.shape} and logits {logits.shape}; "
-                f"expected [samples] and [frames, {vocabulary_size}]"
-            )
-        return Golden(waveform, logits)
+        labels = len(self.manifest.vocabulary.tokens)
+        return read_golden(self.path_of(GOLDEN_FILE), precision, labels)
 
 
 def sha256_of(path: Path) -> str:

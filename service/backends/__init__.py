@@ -9,9 +9,10 @@ from service import memory
 from service.backends.base import AcousticModel, Arithmetic, Device, Tuning
 from service.backends.parallelism import Parallelism, choose_parallelism, usable_cores
 from service.backends.warmup import length_buckets, warm_up, warmup_shapes
-from service.bundle import Bundle, Golden, Precision, Runtime, Variant
+from service.bundle import Bundle, Precision, Runtime, Variant
 from service.config import silence_onnxruntime
 from service.errors import InferenceFailed, InvalidBundle
+from service.golden import Golden
 
 silence_onnxruntime()
 
