@@ -21,7 +21,11 @@ def test_a_decoding_that_there_is_not_is_refused():
     with pytest.raises(InvalidRequest, match="'best', only greedy, beam") as refused:
         Options.of({"decoding": "best"})
     error = refused.value
-    assert (error.param, error.found, error.limit) == ("decoding", "best", ["greedy", "beam"])
+    assert (error.param, error.found, error.limit) == (
+        "decoding",
+        "best",
+        ["greedy", "beam", "attention"],
+    )
 
 
 @pytest.mark.parametrize(
