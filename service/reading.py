@@ -16,8 +16,6 @@ from service.ctc import Part, Passage, Word, greedy_passage
 from service.errors import InvalidBundle, InvalidRequest
 from service.options import MAX_HOT_WORD_CHARACTERS, MAX_HOT_WORDS, Decoding, Options
 
-Param = Literal["decoding", "hot_words"]
-
 NEEDED: dict[Decoding, str] = {
     "beam": "language model",
     "attention": "attention decoder",
@@ -163,14 +161,18 @@ class Reader:
         asked = options.decoding or self.default
         if options.hot_words:
             if options.decoding == "greedy":
-                raise _refused("hot_words", "hot words need beam search, not greedy decoding")
+                raise _refused("hot words need beam search, not greedy decoding")
             if self._beam_search is None:
-                why = f"{self._output.name} has no language model for beam search"
-                raise _refused("hot_words", why)
+                raise _refused(f"{self._output.name} has no language model for beam search")
             self._beam_search.check_hot_words(self._written(options.hot_words))
             asked = "beam" if asked == "greedy" else asked
         if asked not in self.decodings:
-            raise _refused("decoding", f"{self._output.name} has no {NEEDED[asked]}", found=asked)
+            raise InvalidRequest(
+                f"{self._output.name} has no {NEEDED[asked]}",
+                found=asked,
+                limit=list(self.decodings),
+                param="decoding",
+            )
         return asked
 
     def _written(self, hot_words: Sequence[str]) -> tuple[str, ...]:
@@ -253,5 +255,5 @@ def _write(word: str, rules: TextNormalisation) -> str:
     return word.lower() if rules.lowercase else word
 
 
-def _refused(param: Param, why: str, found: Decoding | None = None) -> InvalidRequest:
-    return InvalidRequest(why, found=found, param=param)
+def _refused(why: str) -> InvalidRequest:
+    return InvalidRequest(why, param="hot_words")

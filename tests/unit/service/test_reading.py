@@ -150,5 +150,6 @@ def test_words_for_a_moment_are_those_of_the_first_pass(attentive):
 def test_attention_cannot_be_had_without_a_decoder(bundles):
     with pytest.raises(InvalidBundle, match="tiny has no attention decoder"):
         open_reader(bundles[1], "attention")
-    with pytest.raises(InvalidRequest, match="tiny has no attention decoder"):
+    with pytest.raises(InvalidRequest, match="tiny has no attention decoder") as refused:
         open_reader(bundles[1]).check(Options(decoding="attention"))
+    assert (refused.value.found, refused.value.limit) == ("attention", ["greedy", "beam"])
