@@ -1,7 +1,7 @@
 """Teaching a pretrained decoder one encoder's frames, and the texts of one model."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,8 @@ from model_export.attention_decoder.pretrained import load_pretrained, read_conf
 from model_export.attention_decoder.vocabulary import SmallTokenizer, small_tokenizer
 from model_export.bases.files import TOKENIZER_FILE
 from model_export.checkpoint import ModelSpec
-from model_export.data import Clip, Corpus
+from model_export.data import Clip, Corpus, Reason
+from model_export.data.corpus import usable
 from model_export.encoders.ctc_model import CtcModel
 from model_export.errors import BaseUnavailable
 from model_export.training.example_source import ExampleSource
@@ -69,6 +70,7 @@ class DecoderTuning:
         torch.manual_seed(self.schedule.seed)
         train, dev = self._fitting(train, self.schedule.batch_s), self._fitting(dev)
         small, decoder_spec, decoder = self._pretrained()
+        train, dev = (_short(corpus, small, decoder_spec) for corpus in (train, dev))
         with sole_user(self.out):
             claim_run(self.out, self._options(decoder_spec, train, dev))
             self.model.to(this_process().device)
@@ -135,6 +137,19 @@ class DecoderTuning:
             "train_clips": len(train.clips),
             "dev_clips": len(dev.clips),
         }
+
+
+def _short(corpus: Corpus, small: SmallTokenizer, decoder: DecoderSpec) -> Corpus:
+    """Skip texts of more tokens than the decoder has positions for."""
+    most, kept, skipped = decoder.longest_tokens, [], []
+    for clip in corpus.clips:
+        if (tokens := len(small.encode(clip.text))) <= most:
+            kept.append(clip)
+        else:
+            why = f"has {tokens} tokens; the decoder takes {most}"
+            skipped.append(clip.skipped(Reason.TEXT_TOO_LONG, why))
+    shorter = replace(corpus, clips=tuple(kept), skipped=(*corpus.skipped, *skipped))
+    return usable(shorter, "no text fits the decoder")
 
 
 def _examples(

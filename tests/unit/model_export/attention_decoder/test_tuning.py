@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 
+from model_export.attention_decoder import pretrained
 from model_export.attention_decoder.checkpoint import load_decoder
 from model_export.attention_decoder.tuning import DecoderTuning
 from model_export.checkpoint import (
@@ -18,7 +19,7 @@ from model_export.checkpoint import (
 from model_export.cli import main
 from model_export.data import Corpus
 from model_export.decoding import DecodingChoice
-from model_export.errors import CheckpointInvalid
+from model_export.errors import CheckpointInvalid, ManifestInvalid
 from model_export.evaluate import open_recogniser
 from model_export.training.schedule import Schedule
 from service.bundle import load_bundle, read_manifest
@@ -108,6 +109,17 @@ def test_a_decoder_of_other_frames_is_refused(
     assert main([*asked, "--attention-decoder", str(other)]) == 2
     assert "attends to frames with digest 000000000000" in capsys.readouterr().err
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_text_longer_than_the_decoder_takes_is_skipped(
+    tune: Callable[..., float], spoken: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "LONGEST_TOKENS", 1)
+    with pytest.raises(ManifestInvalid, match="no text fits the decoder"):
+        tune(tmp_path)
+    monkeypatch.setattr(pretrained, "LONGEST_TOKENS", 5)
+    short = Schedule(epochs=1, batch_s=10, evaluations=1)
+    assert tune(tmp_path, short) > 0
 
 
 def test_chunks_and_an_attention_decoder_do_not_go_together(
