@@ -87,7 +87,7 @@ class Part(NamedTuple):
         """The frames `[frames, vocab]` before a pause at the end that may go on."""
         if self.is_last:
             return logits
-        letters = np.flatnonzero(~_is_silent(logits, vocabulary))
+        letters = np.flatnonzero(~are_silent(logits, vocabulary))
         return logits[: letters[-1] + 1 if letters.size else 0]
 
 
@@ -176,7 +176,7 @@ def blank_logits(samples: int, samples_per_frame: int, vocabulary: Vocabulary) -
 
 def pauses(logits: FloatArray, vocabulary: Vocabulary, frame_s: float) -> list[tuple[int, int]]:
     """Ranges `[start, end)` of frames, from `PAUSE_S` on, in which no letter is the best label."""
-    is_silent = _is_silent(logits, vocabulary)
+    is_silent = are_silent(logits, vocabulary)
     edges = np.flatnonzero(np.diff(is_silent, prepend=False, append=False)).tolist()
     ranges = zip(edges[::2], edges[1::2], strict=True)
     return [(start, end) for start, end in ranges if (end - start) * frame_s >= PAUSE_S]
@@ -198,8 +198,8 @@ def log_posteriors_of(logits: FloatArray, vocabulary: Vocabulary, frame_s: float
     return log_posteriors
 
 
-def _is_silent(logits: FloatArray, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
-    """Whether a frame's best label is no letter, `[frames]`."""
+def are_silent(logits: FloatArray, vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
+    """Whether the best label of a frame of logits `[frames, vocab]` is no letter, `[frames]`."""
     best = logits.argmax(axis=1)
     delimiter = vocabulary.tokens.index(vocabulary.word_delimiter)
     is_silent: npt.NDArray[np.bool_] = (best == vocabulary.blank_id) | (best == delimiter)

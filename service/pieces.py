@@ -1,6 +1,6 @@
 """Long logits as pieces cut at pauses, and words of these; pure functions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -14,6 +14,7 @@ from service.ctc import (
     Part,
     Passage,
     TokenPath,
+    are_silent,
     frames_within,
     log_posteriors_of,
     read_path,
@@ -43,7 +44,7 @@ class Scale(NamedTuple):
     duration_s: float
 
 
-FindLabels: TypeAlias = Callable[[Sequence[Piece], FloatArray], Iterator[Labels]]
+FindLabels: TypeAlias = Callable[[Piece, FloatArray], Labels]
 
 
 def read_pieces(
@@ -60,8 +61,8 @@ def read_pieces(
     Args:
         logits: `[frames, vocab]`, unnormalised.
         vocabulary: what the columns mean.
-        find: labels of each of the pieces, given natural logarithms of all frames' posteriors; they
-            may end early.
+        find: labels of a piece, given natural logarithms of its frames' posteriors; they may end
+            early.
         scale: of the frames.
         longest_s: of a piece.
         part: what of it to read.
@@ -71,12 +72,9 @@ def read_pieces(
     settled = part.settled(heard, vocabulary)
     log_posteriors = log_posteriors_of(settled, vocabulary, frame_s)
     longest_frames = max(2, int(longest_s / frame_s))
-    pieces = cut_at_pauses(log_posteriors, vocabulary, longest_frames, part)
-    spoken = [piece for piece in pieces if _hears(log_posteriors[slice(*piece)], vocabulary)]
-    found = find(spoken, log_posteriors)
-    for piece in pieces:
+    for piece in cut_at_pauses(log_posteriors, vocabulary, longest_frames, part):
         frames = log_posteriors[slice(*piece)]
-        labels = next(found) if piece in spoken else NOTHING
+        labels = find(piece, frames) if _hears(frames, vocabulary) else NOTHING
         path = TokenPath(labels, frames, first_frame=piece.start)
         words = read_path(path, vocabulary, frame_s=frame_s, duration_s=duration_s)
         yield Passage(list(words), piece.end)
@@ -136,6 +134,4 @@ def _hears(log_posteriors: FloatArray, vocabulary: Vocabulary) -> bool:
     Where none is, a search would still make short words of noise: each is rewarded, and a
     model that hears no speech at all may not be sure of its blanks.
     """
-    delimiter_id = vocabulary.tokens.index(vocabulary.word_delimiter)
-    best = log_posteriors.argmax(axis=1)
-    return not np.isin(best, (vocabulary.blank_id, delimiter_id)).all()
+    return not are_silent(log_posteriors, vocabulary).all()

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from model_export.attention_decoder.decoder import AttentionDecoder, Memory, Past
 from model_export.export.exporters import BATCH, onnx_program, save_graph
 from model_export.export.packing import packed
+from model_export.front_ends.log_mel import valid_frames
 from service.attention_form import MEMORY_INPUTS, MEMORY_OUTPUTS, STEP_INPUTS, STEP_OUTPUTS
 
 BLOCK = 32  # inputs that share a scale
@@ -98,8 +99,7 @@ class _Step(nn.Module):
         past_keys: Tensor,
         past_values: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        is_valid = torch.arange(keys.shape[2])[None] < lengths[:, None]
-        memory = Memory(keys, values, is_valid)
+        memory = Memory(keys, values, valid_frames(lengths, keys.shape[2]))
         hidden, past = self.decoder.hidden(tokens, memory, Past(past_keys, past_values))
         return hidden @ self.out, past.keys, past.values
 

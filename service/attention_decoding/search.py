@@ -62,10 +62,8 @@ class AttentionSearch:
             part: what of it to read.
         """
 
-        def find(pieces: Sequence[Piece], log_posteriors: FloatArray) -> Iterator[Labels]:
-            for piece in pieces:
-                seen = slice(*piece)
-                yield self._labels(log_posteriors[seen], frames[seen], hot_words)
+        def find(piece: Piece, log_posteriors: FloatArray) -> Labels:
+            return self._labels(log_posteriors, frames[slice(*piece)], hot_words)
 
         yield from read_pieces(
             logits,

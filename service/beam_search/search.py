@@ -108,8 +108,8 @@ class BeamSearch:
     ) -> Iterator[Passage]:
         """As `words`, but of a part of the audio, and with the place where each piece ends."""
 
-        def find(pieces: Sequence[Piece], log_posteriors: FloatArray) -> Iterator[Labels]:
-            return (self.labels(log_posteriors[slice(*piece)], hot_words) for piece in pieces)
+        def find(_: Piece, log_posteriors: FloatArray) -> Labels:
+            return self.labels(log_posteriors, hot_words)
 
         yield from read_pieces(
             logits,
